@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The overlay tree: lowers, sealed deltas and a writable head as one Linux
+ * tree behind the verb table of base/fs.h. This is the folder's public header;
+ * tree.h beside it is the inside.
+ */
+#ifndef OVL_OVERLAY_H
+#define OVL_OVERLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct ovl_tree;
+struct store;
+struct vn_err;
+struct vn_fs;
+
+/* A virtual file: stands above every layer, no whiteout can hide it. */
+struct ovl_virtual {
+	const char *path;      /* in the tree, "/init.krun"; missing parents appear as virtual directories */
+	const char *host_file; /* content copied from this host file at open; or */
+	const void *bytes;     /* these bytes, copied; or */
+	size_t size;
+	/* content made at each read: writes at most `size` bytes at `off`, returns the count, 0 at the end, or -errno. */
+	ssize_t (*read)(void *arg, uint64_t off, void *buf, size_t size);
+	void *arg;
+	uint32_t mode;         /* permission bits; 0: 0555 for an executable host file, else 0444 */
+	bool one_shot;         /* can be looked up once, then it is gone */
+};
+
+struct ovl_config {
+	const char *const *lowers; /* host directories, top first; an unused upper may stand in front of the lowers it was made over */
+	size_t nlowers;
+	const char *upper;         /* NULL: a read-only tree */
+	bool create_upper;
+	bool readonly;             /* with upper: look at it, change nothing */
+	bool shared;               /* with readonly: another server may be serving it; sees what is applied */
+	bool accept_changed_lowers; /* do not refuse lowers whose fingerprint differs from the recorded one */
+	unsigned commit_s;         /* 0: default 5 */
+	bool is_volatile;
+	uint64_t journal_size;     /* 0: default */
+	bool noacl;                /* no POSIX ACLs: their questions are answered EOPNOTSUPP */
+	bool noxattr_markers;
+	bool static_nlink;         /* directories always report 1 link */
+	/* fuse-overlayfs' squash options: every object shows this owner. -1: as recorded. */
+	int64_t squash_uid, squash_gid;
+	const struct ovl_virtual *virtuals;
+	size_t nvirtuals;
+};
+
+/*
+ * Opens a tree. *err has one sentence on failure. An upper that names no lowers
+ * in its config (nlowers 0) is opened over the lowers recorded in it.
+ */
+int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_err *err);
+/* Every session has been freed. Makes all changes durable; the first failure is returned. */
+int ovl_close(struct ovl_tree *t);
+struct vn_fs *ovl_fs(struct ovl_tree *t);
+struct store *ovl_store(struct ovl_tree *t); /* NULL: no upper and no parents */
+
+/* Applies and flushes all changes, so that index.db shows the present state to other processes. */
+int ovl_settle(struct ovl_tree *t);
+
+struct ovl_stats {
+	uint64_t nodes, directories, names; /* cached now */
+	uint64_t node_bytes, name_bytes;    /* memory they take */
+	uint64_t open_files;                /* host descriptors cached */
+	uint64_t copied_up, copied_bytes;
+};
+void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
+
+/* ---- what changed ---- */
+
+enum ovl_change_kind {
+	OVL_ADDED = 'A',
+	OVL_MODIFIED = 'M', /* content (or link target, device number) */
+	OVL_META = 'm',     /* only owner, mode, times, xattrs, flags */
+	OVL_DELETED = 'D',
+	OVL_RENAMED = 'R',  /* old_path; `also_modified`/`also_meta` when more than the name changed */
+};
+
+struct ovl_change {
+	enum ovl_change_kind kind;
+	const char *path;     /* without leading '/' */
+	const char *old_path; /* OVL_RENAMED, else NULL */
+	bool also_modified, also_meta;
+	uint32_t type;        /* DT_* */
+	uint64_t size;
+};
+
+typedef int (*ovl_change_fn)(void *arg, const struct ovl_change *c);
+/*
+ * Every difference between the tree and what its head stands on (since: NULL:
+ * the base; else a snapshot's name), sorted by path. Costs the number of changes,
+ * not the size of the tree. fn returns non-zero to stop.
+ */
+int ovl_diff(struct ovl_tree *t, const char *since, ovl_change_fn fn, void *arg, struct vn_err *err);
+
+#endif
