@@ -58,6 +58,7 @@ enum store_data {
 #define STORE_NODUMP (1u << 4)
 #define STORE_NOATIME (1u << 5)
 #define STORE_GROUP (1u << 6)      /* a lower file with several names: nlink was counted from the host's */
+#define STORE_META (1u << 7)       /* a client changed mode, owner, flags, xattrs or times of what lies below; not set by entry changes */
 
 struct store_inode {
 	uint64_t ino;
@@ -74,6 +75,14 @@ struct store_inode {
 	size_t origin_len;
 };
 
+/*
+ * Turning a file FULL that was PARTIAL or BELOW: the record carries the row with
+ * `below` still telling what could be read below, and store_change_data_flush().
+ * A power cut before that flush then costs nothing: replay makes the row PARTIAL
+ * again, with the bytes that the host shows (rule J4). `below` 0 says that
+ * nothing below is needed any more (new, or truncated to 0).
+ */
+
 /* Extents of a PARTIAL file; a later row wins where they overlap in a record, rows in the index never overlap. */
 #define STORE_EXTENT_DATA 1
 #define STORE_EXTENT_ZERO 2 /* reads as zeros, whatever is below: punched holes */
@@ -85,6 +94,7 @@ struct store_config {
 	const char *upper;            /* directory; created (0700) with `create`. NULL: read-only view of `parents` */
 	bool create;
 	bool readonly;                /* no lock is taken for writing, no journal thread: `upper` is only read */
+	bool shared;                  /* with readonly: the upper may be served by another process; sees what is visible there */
 	const char *const *parents;   /* uppers used as sealed deltas, top first, or NULL */
 	size_t nparents;
 	unsigned commit_s;            /* seconds between durable commits; 0: the default 5 */
@@ -251,5 +261,15 @@ struct store_delta_info {
 int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *err);
 typedef int (*store_delta_fn)(void *arg, const struct store_delta_info *info);
 int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first */
+
+/* ---- verification ---- */
+
+/*
+ * Looks at every row and data file of an opened store (best read-only) and
+ * reports each problem as one sentence. Returns the number of problems, or a
+ * negative errno when it could not look. `problem` may be NULL.
+ */
+typedef void (*store_problem_fn)(void *arg, const char *sentence);
+int store_check(struct store *s, store_problem_fn problem, void *arg);
 
 #endif
