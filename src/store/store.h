@@ -208,11 +208,14 @@ int store_read_inode(struct store *s, uint64_t ino, struct store_inode *row, uin
 int store_read_inode_at(struct store *s, uint64_t delta, uint64_t ino, struct store_inode *row);
 /*
  * All names recorded for a directory, each once with its newest meaning (ino 0:
- * whiteout), in no order. `below` tells whether an older sealed delta also has a
- * (non-whiteout) row for this name, so that removing it needs a whiteout. fn
- * returns non-zero to stop (and that is returned).
+ * whiteout), in no order. `sealed` is what the sealed deltas alone say of the
+ * name: whoever removes it in the head needs a whiteout over a
+ * STORE_SEALED_NAME, none over a STORE_SEALED_WHITEOUT, and has to ask the base
+ * when no sealed delta has a row. fn returns non-zero to stop (and that is
+ * returned).
  */
-typedef int (*store_dentry_fn)(void *arg, const char *name, size_t len, uint64_t ino, bool below);
+enum store_sealed { STORE_SEALED_NOTHING, STORE_SEALED_NAME, STORE_SEALED_WHITEOUT };
+typedef int (*store_dentry_fn)(void *arg, const char *name, size_t len, uint64_t ino, enum store_sealed sealed);
 int store_read_dir(struct store *s, uint64_t parent, store_dentry_fn fn, void *arg);
 /* Some name of ino: its parent, for directories the only one. -ENOENT. *name is malloc()ed (may be NULL). */
 int store_read_parent(struct store *s, uint64_t ino, uint64_t *parent, char **name);
