@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# base: knows nobody.
+noinst_LTLIBRARIES += libbase.la
+libbase_la_SOURCES = \
+	src/base/beneath.c \
+	src/base/cfg.h \
+	src/base/clock.c src/base/clock.h \
+	src/base/err.c src/base/err.h \
+	src/base/fd.c src/base/fd.h \
+	src/base/fs.h \
+	src/base/hash.h \
+	src/base/iov.c src/base/iov.h \
+	src/base/log.c src/base/log.h \
+	src/base/scope.h
+
+base_libs = libbase.la $(LIBBSD_LIBS)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# lib: libveneer, the installed C API; ties overlay and fuse together for programs
+# that embed them. Only veneer_* is exported.
+lib_LTLIBRARIES += libveneer.la
+include_HEADERS += include/veneer.h
+libveneer_la_SOURCES = src/lib/version.c
+# Every folder's convenience library, each once: a library takes them in whole.
+libveneer_la_LIBADD = $(noinst_LTLIBRARIES) \
+	$(SQLITE3_LIBS) $(LIBURING_LIBS) $(LIBBSD_LIBS)
+libveneer_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -export-symbols-regex '^veneer_'

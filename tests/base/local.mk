@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+unit_tests += \
+	tests/base/beneath \
+	tests/base/clock \
+	tests/base/err \
+	tests/base/fd \
+	tests/base/hash \
+	tests/base/iov \
+	tests/base/log \
+	tests/base/scope
+tests_base_beneath_LDADD = $(test_libs) $(base_libs)
+tests_base_clock_LDADD = $(test_libs) $(base_libs)
+tests_base_err_LDADD = $(test_libs) $(base_libs)
+tests_base_fd_LDADD = $(test_libs) $(base_libs)
+tests_base_hash_LDADD = $(test_libs) $(base_libs)
+tests_base_iov_LDADD = $(test_libs) $(base_libs)
+tests_base_log_LDADD = $(test_libs) $(base_libs)
+tests_base_scope_LDADD = $(test_libs) $(base_libs)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# For the end-to-end tests: sourced first. TAP output, a scratch directory, mounts
+# and processes that are cleaned up by id whatever happens.
+#
+#	. "$(dirname "$0")/lib.sh"
+#	need_root; need_fuse
+#	mkdir "$scratch/lower" "$scratch/mnt"
+#	mnt "$scratch/mnt" -o "lowerdir=$scratch/lower,upperdir=$scratch/upper"
+#	check 'a file can be made' touch "$scratch/mnt/f"
+#	is "$(cat "$scratch/mnt/f")" '' 'it is empty'
+#	finish
+#
+# A check that fails does not end the script; `bail` does. Diagnostics are lines that
+# start with '#'; anything else a command prints would not be TAP, so send it away.
+
+set -u
+export LC_ALL=C
+umask 022
+
+: "${VENEER:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/veneer}"
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/veneer-e2e.XXXXXX") || exit 99
+
+tap_count=0 tap_failed=0
+mounts=() pids=()
+
+diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+
+# ok NAME, not_ok NAME [WHY...]
+ok() { echo "ok $((++tap_count)) - $1"; }
+not_ok() {
+	echo "not ok $((++tap_count)) - $1"
+	tap_failed=$((tap_failed + 1))
+	shift
+	[ $# -eq 0 ] || diag "$*"
+	return 0
+}
+
+# skip NAME WHY: one check that cannot be made here.
+skip() { echo "ok $((++tap_count)) - $1 # SKIP ${2:-}"; }
+
+# skip_all WHY: the whole script; only before the first check.
+skip_all() { echo "1..0 # SKIP $*"; exit 0; }
+
+# bail WHY: the rest makes no sense.
+bail() { not_ok "$(basename "$0" .sh) can go on" "$@"; finish; }
+
+# check NAME COMMAND...: passes when the command does; its output is shown when it fails.
+check() {
+	local name=$1 out rc
+	shift
+	out=$("$@" 2>&1 </dev/null)
+	rc=$?
+	if [ $rc -eq 0 ]; then ok "$name"; else not_ok "$name" "exit $rc from: $*"$'\n'"$out"; fi
+	return 0
+}
+
+# check_fails NAME COMMAND...: passes when the command fails.
+check_fails() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1 </dev/null); then not_ok "$name" "succeeded: $*"$'\n'"$out"; else ok "$name"; fi
+	return 0
+}
+
+# is GOT WANTED NAME
+is() { if [ "$1" = "$2" ]; then ok "$3"; else not_ok "$3" "got:    $1"$'\n'"wanted: $2"; fi; }
+
+# like TEXT ERE NAME
+like() { if grep -Eq -- "$2" <<<"$1"; then ok "$3"; else not_ok "$3" "got:    $1"$'\n'"wanted: /$2/"; fi; }
+
+# exit_is CODE COMMAND...: for check.
+exit_is() {
+	local want=$1 rc
+	shift
+	"$@"
+	rc=$?
+	[ $rc -eq "$want" ] || { echo "exit $rc instead of $want"; return 1; }
+}
+
+# finish: prints the plan and ends the script.
+finish() {
+	echo "1..$tap_count"
+	[ $tap_failed -eq 0 ]
+	exit
+}
+
+need_root() { [ "$(id -u)" -eq 0 ] || skip_all 'needs root'; }
+need_fuse() { [ -c /dev/fuse ] && [ -r /dev/fuse ] && [ -w /dev/fuse ] || skip_all 'needs /dev/fuse'; }
+need() { # need COMMAND...
+	local c
+	for c; do command -v "$c" >/dev/null || skip_all "needs $c"; done
+}
+
+is_mounted() { grep -qF " $(realpath -ms "$1" | sed 's/ /\\040/g') " /proc/self/mountinfo; }
+
+# eventually SECONDS COMMAND...: waits until the command succeeds.
+eventually() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# mnt MNT OPTION...: `veneer mount OPTION... MNT`, checked to be live; bails when it is not.
+mnt() {
+	local dir=$1 out
+	shift
+	mounts+=("$dir")
+	out=$(timeout 60 "$VENEER" mount "$@" "$dir" 2>&1 </dev/null) || bail "veneer mount $* $dir: $out"
+	is_mounted "$dir" || bail "veneer mount $* $dir returned 0 and nothing is mounted: $out"
+}
+
+# mnt_fg MNT OPTION...: the same in the foreground; the server's process id is in $server afterwards.
+mnt_fg() {
+	local dir=$1
+	shift
+	mounts+=("$dir")
+	"$VENEER" mount -f "$@" "$dir" >"$scratch/server.log" 2>&1 </dev/null &
+	server=$!
+	pids+=("$server")
+	eventually 60 is_mounted "$dir" || bail "veneer mount -f $*: $(cat "$scratch/server.log")"
+}
+
+# unmnt MNT: unmounts and waits for it to be gone.
+unmnt() {
+	timeout 60 umount "$1" 2>&1 | sed 's/^/# /'
+	eventually 30 not is_mounted "$1" || not_ok "unmount $1"
+}
+not() { ! "$@"; }
+
+# background COMMAND...: started in the background, ended at exit; its id is in $!.
+background() {
+	"$@" </dev/null >/dev/null 2>&1 &
+	pids+=("$!")
+}
+
+cleanup() {
+	local rc=$? i
+	trap - EXIT INT TERM
+	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
+		is_mounted "${mounts[i]}" || continue
+		timeout 20 umount "${mounts[i]}" 2>/dev/null || umount -l "${mounts[i]}" 2>/dev/null
+	done
+	for i in ${pids[@]+"${pids[@]}"}; do
+		kill "$i" 2>/dev/null && { sleep 0.1; kill -9 "$i" 2>/dev/null; }
+	done
+	wait 2>/dev/null
+	rm -rf --one-file-system "$scratch"
+	exit $rc
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+# Fuzz targets; each one's corpus is replayed by a unit test.

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every test speaks TAP. A folder's local.mk adds to
+#   unit_tests        check programs, named tests/FOLDER/NOUN (source NOUN.c beside it)
+#   script_tests      scripts that look at the sources or at built files
+#   e2e_tests         scripts in tests/e2e that mount; may skip
+# and, naming a test a second time,
+#   quick_e2e_tests   e2e tests worth running under AddressSanitizer too
+#   concurrent_tests  tests with threads or processes at work at once: run under ThreadSanitizer
+
+unit_tests =
+script_tests =
+e2e_tests =
+quick_e2e_tests =
+concurrent_tests =
+# Sourced or used by tests, not tests themselves.
+test_data = tests/e2e/lib.sh
+
+check_LTLIBRARIES += libtesthelp.la
+libtesthelp_la_SOURCES = tests/check_main.c tests/check_main.h
+libtesthelp_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+test_libs = libtesthelp.la $(CHECK_LIBS)
+
+include tests/base/local.mk
+include tests/store/local.mk
+include tests/overlay/local.mk
+include tests/fuse/local.mk
+include tests/lib/local.mk
+include tests/cli/local.mk
+include tests/e2e/local.mk
+include tests/fuzz/local.mk
+
+if HAVE_CHECK
+check_PROGRAMS = $(unit_tests)
+TESTS = $(unit_tests) $(script_tests) $(e2e_tests)
+else
+TESTS = $(script_tests) $(e2e_tests)
+endif
+
+EXTRA_DIST += $(script_tests) $(e2e_tests) $(test_data)
+
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/tap-driver.sh
+TEST_EXTENSIONS = .sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+SH_LOG_COMPILER = bash
+AM_TESTS_ENVIRONMENT = \
+	VENEER='$(abs_top_builddir)/veneer'; export VENEER; \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	CC='$(CC)'; export CC; SANITIZE='$(SANITIZE)'; export SANITIZE;
+
+# The sets that scripts/test runs in its sanitizer builds.
+check-quick:
+	$(MAKE) check TESTS='$(unit_tests) $(quick_e2e_tests)'
+check-concurrent:
+	$(MAKE) check TESTS='$(concurrent_tests)'
+.PHONY: check-quick check-concurrent
