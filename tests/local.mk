@@ -9,7 +9,7 @@
 #   concurrent_tests  tests with threads or processes at work at once: run under ThreadSanitizer
 
 unit_tests =
-script_tests =
+script_tests = tests/arrows tests/exports
 e2e_tests =
 quick_e2e_tests =
 concurrent_tests =
@@ -47,6 +47,7 @@ AM_TESTS_ENVIRONMENT = \
 	VENEER='$(abs_top_builddir)/veneer'; export VENEER; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	VN_CPPFLAGS="-D_GNU_SOURCE $(SQLITE3_CFLAGS) $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(CHECK_CFLAGS)"; export VN_CPPFLAGS; \
 	CC='$(CC)'; export CC; SANITIZE='$(SANITIZE)'; export SANITIZE;
 
 # The sets that scripts/test runs in its sanitizer builds.
