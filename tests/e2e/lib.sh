@@ -126,7 +126,7 @@ mnt_fg() {
 
 # unmnt MNT: unmounts and waits for it to be gone.
 unmnt() {
-	timeout 60 umount "$1" 2>&1 | sed 's/^/# /'
+	if [ "$(id -u)" -eq 0 ]; then timeout 60 umount "$1"; else timeout 60 fusermount3 -u "$1"; fi 2>&1 | sed 's/^/# /'
 	eventually 30 not is_mounted "$1" || not_ok "unmount $1"
 }
 not() { ! "$@"; }
@@ -137,12 +137,20 @@ background() {
 	pids+=("$!")
 }
 
+# Unmounts whatever happens: a server that hangs is cut off, so that nothing waits for it.
+force_unmount() {
+	local minor
+	minor=$(awk -v m="$(realpath -ms "$1" | sed 's/ /\\\\040/g')" '$5 == m {split($3, d, ":"); print d[2]}' /proc/self/mountinfo | tail -n 1)
+	timeout 20 umount "$1" 2>/dev/null && return
+	echo 1 2>/dev/null >"/sys/fs/fuse/connections/$minor/abort"
+	umount -l "$1" 2>/dev/null || fusermount3 -uz "$1" 2>/dev/null
+}
+
 cleanup() {
 	local rc=$? i
 	trap - EXIT INT TERM
 	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
-		is_mounted "${mounts[i]}" || continue
-		timeout 20 umount "${mounts[i]}" 2>/dev/null || umount -l "${mounts[i]}" 2>/dev/null
+		is_mounted "${mounts[i]}" && force_unmount "${mounts[i]}"
 	done
 	for i in ${pids[@]+"${pids[@]}"}; do
 		kill "$i" 2>/dev/null && { sleep 0.1; kill -9 "$i" 2>/dev/null; }
