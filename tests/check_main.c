@@ -16,7 +16,7 @@
 static struct note {
 	char skipped[SKIP_MAX]; /* the reason, "" when not skipped */
 	char dir[DIR_MAX_LEN];  /* "" until asked for */
-} *note;
+} * note;
 
 void vn_check_note_skip(const char *why)
 {

@@ -34,24 +34,24 @@ int vn_check_run(const struct vn_check *c);
 const char *vn_check_dir(void);
 
 /* Leaves the current test; it counts as skipped, for the reason given. */
-#define vn_check_skip(why)                                                                         \
-	do {                                                                                       \
-		vn_check_note_skip(why);                                                           \
-		return;                                                                            \
+#define vn_check_skip(why)               \
+	do {                             \
+		vn_check_note_skip(why); \
+		return;                  \
 	} while (0)
 void vn_check_note_skip(const char *why);
 
 #define VN_CHECK_MAIN(name, ...) VN_CHECK_MAIN_WITH(((struct vn_check){.suite = (name)}), __VA_ARGS__)
 
 /* The same with fixtures: base is a struct vn_check without the tests. */
-#define VN_CHECK_MAIN_WITH(base, ...)                                                              \
-	int main(void)                                                                             \
-	{                                                                                          \
-		const TTest *const tests[] = {__VA_ARGS__};                                        \
-		struct vn_check c = base;                                                          \
-		c.tests = tests;                                                                   \
-		c.ntests = sizeof(tests) / sizeof(tests[0]);                                       \
-		return vn_check_run(&c);                                                           \
+#define VN_CHECK_MAIN_WITH(base, ...)                        \
+	int main(void)                                       \
+	{                                                    \
+		const TTest *const tests[] = {__VA_ARGS__};  \
+		struct vn_check c = base;                    \
+		c.tests = tests;                             \
+		c.ntests = sizeof(tests) / sizeof(tests[0]); \
+		return vn_check_run(&c);                     \
 	}
 
 #endif

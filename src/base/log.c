@@ -57,9 +57,8 @@ bool vn_log_wants(enum vn_log_level level)
 static void log_stderr(enum vn_log_level level, const char *fmt, va_list ap)
 {
 	char line[LOG_LINE_MAX];
-	int n = level == VN_LOG_ERROR
-		? snprintf(line, sizeof(line), "%s: ", sink.name)
-		: snprintf(line, sizeof(line), "%s: %s: ", sink.name, levels[level].word);
+	int n = level == VN_LOG_ERROR ? snprintf(line, sizeof(line), "%s: ", sink.name)
+				      : snprintf(line, sizeof(line), "%s: %s: ", sink.name, levels[level].word);
 	size_t used = n < 0 ? 0 : (size_t)n;
 
 	if (used > sizeof(line) - 2)

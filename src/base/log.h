@@ -36,10 +36,10 @@ void vn_log(enum vn_log_level level, const char *fmt, ...) VN_PRINTF(2, 3);
 #define vn_error(...) vn_log(VN_LOG_ERROR, __VA_ARGS__)
 #define vn_warn(...) vn_log(VN_LOG_WARN, __VA_ARGS__)
 #define vn_info(...) vn_log(VN_LOG_INFO, __VA_ARGS__)
-#define vn_debug(...)                                                                              \
-	do {                                                                                       \
-		if (vn_log_wants(VN_LOG_DEBUG))                                                    \
-			vn_log(VN_LOG_DEBUG, __VA_ARGS__);                                         \
+#define vn_debug(...)                                      \
+	do {                                               \
+		if (vn_log_wants(VN_LOG_DEBUG))            \
+			vn_log(VN_LOG_DEBUG, __VA_ARGS__); \
 	} while (0)
 
 #endif

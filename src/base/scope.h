@@ -53,12 +53,12 @@ static inline int vn_steal_fd(int *fd)
 }
 
 /* Takes the pointer out of its owner, which then holds NULL. */
-#define vn_steal_ptr(owner)                                                                        \
-	(__extension__({                                                                           \
-		__typeof__(owner) vn_owner_ = (owner);                                             \
-		__typeof__(*vn_owner_) vn_taken_ = *vn_owner_;                                     \
-		*vn_owner_ = NULL;                                                                 \
-		vn_taken_;                                                                         \
+#define vn_steal_ptr(owner)                                    \
+	(__extension__({                                       \
+		__typeof__(owner) vn_owner_ = (owner);         \
+		__typeof__(*vn_owner_) vn_taken_ = *vn_owner_; \
+		*vn_owner_ = NULL;                             \
+		vn_taken_;                                     \
 	}))
 
 /* What the attributes above call; errno stays, as they run on the way out of a failure. */

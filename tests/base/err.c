@@ -56,6 +56,5 @@ START_TEST(a_long_sentence_is_cut)
 }
 END_TEST
 
-VN_CHECK_MAIN("base/err", set_returns_the_code_and_keeps_the_sentence, null_is_allowed,
-	      sys_adds_the_words_for_the_code, without_a_sentence_the_code_speaks,
-	      an_earlier_sentence_can_be_part_of_the_next, a_long_sentence_is_cut)
+VN_CHECK_MAIN("base/err", set_returns_the_code_and_keeps_the_sentence, null_is_allowed, sys_adds_the_words_for_the_code,
+	      without_a_sentence_the_code_speaks, an_earlier_sentence_can_be_part_of_the_next, a_long_sentence_is_cut)

@@ -191,7 +191,6 @@ END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "base/fd", .setup = setup, .teardown = teardown}),
 		   read_stops_at_the_end_of_the_file, vectors_longer_than_a_batch_go_through,
-		   a_write_that_is_stopped_returns_what_got_through, descriptors_are_close_on_exec,
-		   pipes_are_read_to_the_end, a_file_is_read_whole, an_empty_file_is_an_empty_string,
-		   a_file_is_replaced_and_nothing_is_left_behind, a_failed_replacement_leaves_the_old_file,
-		   flushes_succeed_and_say_when_they_cannot)
+		   a_write_that_is_stopped_returns_what_got_through, descriptors_are_close_on_exec, pipes_are_read_to_the_end,
+		   a_file_is_read_whole, an_empty_file_is_an_empty_string, a_file_is_replaced_and_nothing_is_left_behind,
+		   a_failed_replacement_leaves_the_old_file, flushes_succeed_and_say_when_they_cannot)

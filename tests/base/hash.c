@@ -30,5 +30,4 @@ START_TEST(a_chain_depends_on_where_the_names_end)
 }
 END_TEST
 
-VN_CHECK_MAIN("base/hash", values_never_change, the_seed_separates_equal_names,
-	      a_chain_depends_on_where_the_names_end)
+VN_CHECK_MAIN("base/hash", values_never_change, the_seed_separates_equal_names, a_chain_depends_on_where_the_names_end)

@@ -93,6 +93,6 @@ START_TEST(slice_describes_a_range_and_respects_max)
 END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "base/iov", .setup = setup}), total_adds_up_and_saturates,
-		   get_reads_across_elements_and_stops_at_the_end,
-		   put_writes_across_elements_and_leaves_the_rest_alone, zero_clears_only_its_range,
-		   advance_drops_whole_and_partial_elements, slice_describes_a_range_and_respects_max)
+		   get_reads_across_elements_and_stops_at_the_end, put_writes_across_elements_and_leaves_the_rest_alone,
+		   zero_clears_only_its_range, advance_drops_whole_and_partial_elements,
+		   slice_describes_a_range_and_respects_max)
