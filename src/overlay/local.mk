@@ -1,6 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # overlay: the tree; knows store and base.
-overlay_headers = src/overlay/base.h src/overlay/overlay.h
-EXTRA_DIST += $(overlay_headers)
+noinst_LTLIBRARIES += liboverlay.la
+liboverlay_la_SOURCES = \
+	src/overlay/attr.c src/overlay/attr.h \
+	src/overlay/base.h \
+	src/overlay/dirops.h \
+	src/overlay/ioctl.c src/overlay/ioctl.h \
+	src/overlay/load.c \
+	src/overlay/lowers.c src/overlay/lowers.h \
+	src/overlay/make.c \
+	src/overlay/names.c src/overlay/names.h \
+	src/overlay/node.c \
+	src/overlay/number.c \
+	src/overlay/overlay.h \
+	src/overlay/readdir.c \
+	src/overlay/remove.c \
+	src/overlay/rename.c \
+	src/overlay/row.c \
+	src/overlay/session.c \
+	src/overlay/settle.c \
+	src/overlay/touch.c \
+	src/overlay/tree.c src/overlay/tree.h \
+	src/overlay/verbs.c src/overlay/verbs.h \
+	src/overlay/virtual.c src/overlay/virtual.h \
+	src/overlay/xattr.c src/overlay/xattr.h
 
-overlay_libs = $(store_libs)
+overlay_libs = liboverlay.la $(store_libs)

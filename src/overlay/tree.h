@@ -58,6 +58,7 @@
 #define OVL_BLOCK 65536u           /* copy-up of data goes by blocks of this size */
 #define OVL_WHOLE_MAX (128u << 10) /* files up to this size are copied up whole */
 
+struct ovl_name;
 struct ovl_names;   /* names.h: the table of a loaded directory */
 struct ovl_vdir;    /* virtual.h */
 struct ovl_vfile;   /* virtual.h */
@@ -78,7 +79,7 @@ struct ovl_home {
 /* What a node with a row has besides. Protected by node->lock. */
 struct ovl_own {
 	struct ovl_home *home;  /* where the newest row lies */
-	uint64_t seq;           /* newest record of this node; 0: visible since it was loaded */
+	_Atomic uint64_t seq;   /* newest record of this node; 0: visible since it was loaded */
 	uint64_t hard_seq;      /* newest one other than times: what fsync waits for */
 	enum store_data state;
 	uint32_t flags;         /* STORE_* of the row */
@@ -88,7 +89,8 @@ struct ovl_own {
 	struct ovl_extents *extents; /* PARTIAL: loaded or NULL (not yet loaded) */
 	struct ovl_xattrs *xattrs;   /* STORE_XATTR_OWN: loaded or NULL */
 	uint64_t orphan;        /* session that keeps the row of an unlinked inode; 0: none */
-	bool dead;              /* no row any more: changes are made in memory only */
+	bool dead;              /* no row (any more): changes are made in memory only */
+	bool pinned;            /* in tree->pins; under pin_lock */
 	bool written;           /* on tree->written: size and times are ahead of the row */
 	struct ovl_node *written_next;
 };
@@ -99,7 +101,7 @@ struct ovl_own {
 #define OVL_NODE_GROUP (1u << 3)    /* a lower file with several names */
 #define OVL_NODE_REMOVED (1u << 4)  /* a directory without a name: empty for ever */
 #define OVL_NODE_BLOCKS (1u << 5)   /* `blocks` is what the host says now */
-#define OVL_NODE_GUARD (1u << 6)    /* a virtual file lies below: may be neither moved nor removed */
+#define OVL_NODE_TMP (1u << 6)      /* O_TMPFILE: has no name yet and may get one */
 
 struct ovl_node {
 	uint64_t ino;
@@ -125,6 +127,7 @@ struct ovl_node {
 			struct ovl_file *file;        /* file.c's, under its own lock */
 			struct ovl_vfile *vfile;      /* OVL_NODE_VIRTUAL */
 			uint64_t base_size;           /* of the base object */
+			char *target;                 /* symbolic links without a base object: loaded or NULL */
 		};
 	};
 	uint16_t layer;               /* of the base object */
@@ -158,10 +161,12 @@ struct ovl_tree {
 	pthread_mutex_t topology;
 	struct ovl_node *root;       /* a reference */
 	struct ovl_shard shards[OVL_SHARDS];
-	atomic_ullong node_count, node_bytes, name_count, name_bytes, dir_count;
+	atomic_ullong node_count;
 	atomic_ullong copied_up, copied_bytes;
 
 	struct ovl_vdir *vroot;      /* virtual.c; NULL: none */
+	struct ovl_node **vnodes;    /* virtual nodes by number, from OVL_INO_VIRTUAL_FIRST; references */
+	size_t nvnodes;
 
 	pthread_mutex_t pin_lock;    /* pins, a ring buffer */
 	struct ovl_pin *pins;
@@ -202,6 +207,21 @@ static inline struct ovl_own *ovl_own(struct ovl_node *n)
 
 /* ---- node.c: the table of nodes ---- */
 
+/*
+ * A new node with one reference, not yet in the table. odir (may be NULL) is
+ * taken over on success; oname is NULL for directories and for what has nothing
+ * in the base.
+ */
+struct ovl_node *ovl_node_new(struct ovl_tree *t, uint64_t ino, bool dir, struct base_dir *odir, const char *oname,
+			      size_t oname_len);
+/* Frees a node that never was in the table. */
+void ovl_node_discard(struct ovl_tree *t, struct ovl_node *n);
+/*
+ * Puts n into the table. When another node has the number already, n stays
+ * outside and the other one is returned with a reference.
+ */
+struct ovl_node *ovl_node_insert(struct ovl_tree *t, struct ovl_node *n);
+
 /* A reference to the node of a nodeid. -ESTALE: unknown, or of another epoch. */
 int ovl_node_get(struct ovl_tree *t, const struct vn_ctx *ctx, uint64_t nodeid, struct ovl_node **out);
 /* The node of this number if it is in memory (a new reference), else NULL. */
@@ -209,6 +229,66 @@ struct ovl_node *ovl_node_find(struct ovl_tree *t, uint64_t ino);
 struct ovl_node *ovl_node_ref(struct ovl_node *n); /* another reference */
 void ovl_node_put(struct ovl_tree *t, struct ovl_node *n); /* NULL allowed */
 uint64_t ovl_nodeid(const struct ovl_tree *t, const struct ovl_node *n);
+
+/* ---- load.c: from rows and base objects to names and nodes ---- */
+
+/* Reads a directory's names if they are not in memory. node->lock held for writing. */
+int ovl_dir_load(struct ovl_tree *t, struct ovl_node *dir);
+/* Takes the lock for reading with the names loaded. -ENOTDIR. Unlock with pthread_rwlock_unlock. */
+int ovl_dir_lock_shared(struct ovl_tree *t, struct ovl_node *dir);
+/* The same for writing; besides -EPERM for virtual directories, -ENOENT for removed ones. */
+int ovl_dir_lock(struct ovl_tree *t, struct ovl_node *dir);
+/*
+ * The node of an entry of a loaded directory whose lock is held (either way): a
+ * reference. Entries that are whiteouts: -ENOENT.
+ */
+int ovl_child(struct ovl_tree *t, struct ovl_node *dir, struct ovl_name *e, struct ovl_node **out);
+/* The number and type of an entry, for listings; the same lock. */
+int ovl_child_number(struct ovl_tree *t, struct ovl_node *dir, struct ovl_name *e, uint64_t *ino, uint8_t *type);
+/* Lookup by name with no lock held: a reference, -ENOENT. */
+int ovl_lookup(struct ovl_tree *t, struct ovl_node *dir, const char *name, struct ovl_node **out);
+/* The node of a merged base directory: a reference. */
+int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out);
+/* The root over a merged base directory, which is taken over; with its row if it has one. */
+int ovl_root_load(struct ovl_tree *t, struct base_dir *bd, struct ovl_node **out);
+/* A node by number, after a restart: from its row or from what was recorded as seen. -ESTALE. */
+int ovl_node_load(struct ovl_tree *t, uint64_t ino, struct ovl_node **out);
+
+/* ---- number.c: recorded numbers of base objects ---- */
+
+int ovl_numbers_load(struct ovl_tree *t); /* at open */
+void ovl_numbers_free(struct ovl_tree *t);
+/* The number of a base object whose computed one is `ino`: the recorded one if there is one. */
+uint64_t ovl_number(struct ovl_tree *t, const struct base_dir *odir, const char *name, size_t len, uint64_t ino,
+		    bool group);
+uint64_t ovl_number_dir(struct ovl_tree *t, const struct base_dir *d);
+/* `ino` is taken by another object: records the next free number for this one. */
+int ovl_number_collide(struct ovl_tree *t, const struct base_dir *odir, const char *name, size_t len, uint64_t ino,
+		       uint64_t *out);
+/* The base path of an object (name NULL: the directory) into buf of OVL_PATH_MAX bytes; its length or -ENAMETOOLONG. */
+ssize_t ovl_base_path(const struct base_dir *odir, const char *name, size_t len, char *buf);
+#define OVL_PATH_MAX 8192
+
+/* ---- session.c: who holds what ---- */
+
+struct vn_fs_session {
+	struct ovl_tree *t;
+	struct vn_session_config config;
+	struct vn_fs_session *next; /* of the tree; under session_lock */
+	bool resumed;               /* came back with nodeids of an earlier server */
+	struct ovl_refs *refs;      /* lookups by node */
+};
+
+/* Counts one lookup of n for the session; takes over the caller's reference either way. */
+int ovl_session_count(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n);
+void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n, uint64_t count);
+/* The id of a session that outlives the server and holds n; 0: none. */
+uint64_t ovl_session_outliving(struct ovl_tree *t, struct ovl_node *n);
+/* Fills out for a node with the caller's reference, counts the lookup. On failure the reference is gone, too. */
+int ovl_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, struct vn_entry *out);
+/* What other sessions than ctx's (which knows by itself) must drop. Locks may be held. */
+void ovl_tell_inode(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, bool data);
+void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *dir, const char *name);
 
 /* ---- touch.c ---- */
 
@@ -236,6 +316,8 @@ void ovl_row(const struct ovl_node *n, struct store_inode *row);
 void ovl_op_inode(struct ovl_op *op, struct ovl_node *n, struct store_inode *row);
 /* Nothing is committed when every node of the change is dead (skip: pass through ovl_op_inode only). */
 int ovl_op_commit(struct ovl_op *op, uint64_t *seq);
+/* The row of a directory whose entry changed now: times, and `links` more subdirectories. */
+void ovl_row_entry_changed(const struct ovl_node *dir, struct store_inode *row, int64_t now, int links);
 void ovl_op_abandon(struct ovl_op *op);
 /* Makes memory what the row says, pins the node until seq is visible. `hard`: more than times changed. */
 void ovl_node_apply(struct ovl_tree *t, struct ovl_node *n, const struct store_inode *row, uint64_t seq, bool hard);
@@ -254,6 +336,9 @@ int ovl_mark_written(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_no
 void ovl_queue_settle(struct ovl_tree *t, struct ovl_node *n);
 /* Writes the rows of all queued files now. */
 int ovl_settle_written(struct ovl_tree *t);
+
+int ovl_settle_start(struct ovl_tree *t);  /* the ticker */
+int ovl_settle_stop(struct ovl_tree *t);   /* ends it, writes all rows, lets all pins go */
 
 /* ---- attr.c ---- */
 

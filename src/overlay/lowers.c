@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The index records, for each lower directory, its path and its fingerprint. A
+ * lower that has moved is found by its new path in the configuration; one whose
+ * fingerprint is another is refused, because rows speak of objects by path.
+ *
+ * Meta keys: lowers (how many), lower.N.path, lower.N.print; parents (how many),
+ * parent.N.path.
+ */
+#include "overlay/lowers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/scope.h"
+
+#define PRINT_SIZE 17
+
+/* The stack as configured or as recorded: uppers that serve as sealed deltas, then plain directories. */
+struct stack {
+	char **paths;
+	size_t n, parents;
+};
+
+static void stack_free(struct stack *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->paths[i]);
+	free(s->paths);
+}
+
+static bool is_upper(const char *path)
+{
+	char file[4096 + 16];
+	struct stat st;
+	int n = snprintf(file, sizeof(file), "%s/index.db", path);
+	if (n < 0 || (size_t)n >= sizeof(file) || stat(file, &st) || !S_ISREG(st.st_mode))
+		return false;
+	snprintf(file, sizeof(file), "%s/data", path);
+	return !stat(file, &st) && S_ISDIR(st.st_mode);
+}
+
+/* Takes over path. */
+static int stack_push(struct stack *s, char *path)
+{
+	char **paths = path ? realloc(s->paths, (s->n + 1) * sizeof(*paths)) : NULL;
+	if (!paths) {
+		free(path);
+		return -ENOMEM;
+	}
+	s->paths = paths;
+	s->paths[s->n++] = path;
+	return 0;
+}
+
+static int stack_from_config(const struct ovl_config *config, struct stack *s, struct vn_err *err)
+{
+	for (size_t i = 0; i < config->nlowers; i++) {
+		const char *lower = config->lowers[i];
+		bool upper = is_upper(lower);
+		if (upper && s->parents < s->n)
+			return vn_err_set(err, -EINVAL,
+					  "lower '%s' is a veneer upper: list it in front of the directories it was made over",
+					  lower);
+		char *real = realpath(lower, NULL);
+		if (!real)
+			return vn_err_sys(err, -errno, "lower directory '%s'", lower);
+		int r = stack_push(s, real);
+		if (r)
+			return vn_err_set(err, r, "out of memory");
+		s->parents += upper;
+	}
+	if (s->parents == s->n && s->n)
+		return vn_err_set(err, -EINVAL, "lower '%s' is a veneer upper: list the directories it was made over behind it",
+				  s->paths[s->n - 1]);
+	return 0;
+}
+
+static size_t meta_count(struct store *st, const char *key)
+{
+	vn_autofree char *value = store_meta_get(st, key);
+	return value ? strtoul(value, NULL, 10) : 0;
+}
+
+static int stack_read(struct store *st, struct stack *s, const char *what, size_t n)
+{
+	char key[64];
+	for (size_t i = 0; i < n; i++) {
+		snprintf(key, sizeof(key), "%s.%zu.path", what, i);
+		int r = stack_push(s, store_meta_get(st, key));
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* What the upper recorded, for a configuration that names no lowers. */
+static int stack_from_upper(const struct ovl_config *config, struct stack *s, struct vn_err *err)
+{
+	struct store_config sc = { .upper = config->upper, .readonly = true, .shared = true };
+	struct store *st;
+	int r = store_open(&sc, &st, err);
+	if (r)
+		return r;
+	size_t lowers = meta_count(st, "lowers");
+	s->parents = meta_count(st, "parents");
+	r = stack_read(st, s, "parent", s->parents);
+	if (!r)
+		r = stack_read(st, s, "lower", lowers);
+	store_close(st);
+	if (r || !lowers)
+		return vn_err_set(err, r ? r : -EINVAL, "'%s' does not record its lower directories: name them", config->upper);
+	return 0;
+}
+
+/* ---- fingerprints ---- */
+
+static int record_value(struct store *st, const char *what, size_t i, const char *field, const char *value)
+{
+	char key[64];
+	snprintf(key, sizeof(key), "%s.%zu.%s", what, i, field);
+	return store_meta_set(st, key, value);
+}
+
+/* Writes the stack into the index; the counts last, so that a half-written record counts as none. */
+static int stack_record(struct store *st, struct base *b, const struct stack *s)
+{
+	char print[PRINT_SIZE], count[32];
+	size_t lowers = s->n - s->parents;
+	int r = 0;
+	for (size_t i = 0; !r && i < s->parents; i++)
+		r = record_value(st, "parent", i, "path", s->paths[i]);
+	for (size_t i = 0; !r && i < lowers; i++) {
+		r = base_fingerprint(b, i, print);
+		if (!r)
+			r = record_value(st, "lower", i, "print", print);
+		if (!r)
+			r = record_value(st, "lower", i, "path", s->paths[s->parents + i]);
+	}
+	snprintf(count, sizeof(count), "%zu", s->parents);
+	if (!r)
+		r = store_meta_set(st, "parents", count);
+	snprintf(count, sizeof(count), "%zu", lowers);
+	return r ? r : store_meta_set(st, "lowers", count);
+}
+
+static int stack_check_one(struct store *st, struct base *b, size_t i, const char *upper, const char *path,
+			   struct vn_err *err)
+{
+	char key[64], print[PRINT_SIZE];
+	snprintf(key, sizeof(key), "lower.%zu.print", i);
+	vn_autofree char *recorded = store_meta_get(st, key);
+	snprintf(key, sizeof(key), "lower.%zu.path", i);
+	vn_autofree char *old = store_meta_get(st, key);
+	int r = base_fingerprint(b, i, print);
+	if (r)
+		return vn_err_sys(err, r, "lower directory '%s'", path);
+	if (recorded && !strcmp(recorded, print))
+		return 0;
+	return vn_err_set(err, -ESTALE,
+			  "lower directory '%s' is not what upper '%s' was made over ('%s', or its content has changed): "
+			  "name the right one, or accept it with -o accept_changed_lowers",
+			  path, upper, old ? old : "?");
+}
+
+/* Compares the stack with the record in an index. */
+static int stack_check(struct store *st, struct base *b, const struct stack *s, const char *upper, bool accept,
+		       struct vn_err *err)
+{
+	size_t lowers = s->n - s->parents, recorded = meta_count(st, "lowers");
+	if (recorded != lowers)
+		return vn_err_set(err, -EINVAL, "upper '%s' was made over %zu lower directories, %zu are given: name the same ones",
+				  upper, recorded, lowers);
+	for (size_t i = 0; i < lowers && !accept; i++) {
+		int r = stack_check_one(st, b, i, upper, s->paths[s->parents + i], err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* An upper that serves as a delta must have been made over these lowers. */
+static int stack_check_parents(const struct ovl_config *config, struct base *b, const struct stack *s,
+			       struct vn_err *err)
+{
+	for (size_t i = 0; i < s->parents; i++) {
+		struct store_config sc = { .upper = s->paths[i], .readonly = true, .shared = true };
+		struct store *st;
+		int r = store_open(&sc, &st, err);
+		if (r)
+			return r;
+		r = stack_check(st, b, s, s->paths[i], config->accept_changed_lowers, err);
+		store_close(st);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int lowers_open_store(const struct ovl_config *config, const struct stack *s, struct base *b,
+			     struct store **store, struct vn_err *err)
+{
+	struct store_config sc = {
+		.upper = config->upper, .create = config->create_upper, .readonly = config->readonly,
+		.shared = config->shared, .parents = (const char *const *)s->paths, .nparents = s->parents,
+		.commit_s = config->commit_s, .is_volatile = config->is_volatile, .journal_size = config->journal_size,
+	};
+	*store = NULL;
+	if (!config->upper && !s->parents)
+		return 0;
+	int r = stack_check_parents(config, b, s, err);
+	if (!r)
+		r = store_open(&sc, store, err);
+	if (r || !config->upper)
+		return r;
+	if (meta_count(*store, "lowers"))
+		r = stack_check(*store, b, s, config->upper, config->accept_changed_lowers, err);
+	else if (config->readonly)
+		r = vn_err_set(err, -EINVAL, "'%s' was never mounted: there is nothing to look at", config->upper);
+	else if ((r = stack_record(*store, b, s)))
+		vn_err_sys(err, r, "cannot record the lower directories in '%s'", config->upper);
+	if (r) {
+		store_close(*store);
+		*store = NULL;
+	}
+	return r;
+}
+
+int ovl_lowers_open(const struct ovl_config *config, struct base **base, struct store **store, struct vn_err *err)
+{
+	struct stack s = { 0 };
+	*base = NULL;
+	int r = config->nlowers ? stack_from_config(config, &s, err) :
+		config->upper ? stack_from_upper(config, &s, err) :
+				vn_err_set(err, -EINVAL, "no lower directory is given: name at least one");
+	if (!r) {
+		struct base_config bc = { .lowers = (const char *const *)s.paths + s.parents, .nlowers = s.n - s.parents,
+					  .exclude = config->upper, .noxattr_markers = config->noxattr_markers };
+		r = base_open(&bc, base, err);
+	}
+	if (!r)
+		r = lowers_open_store(config, &s, *base, store, err);
+	if (r && *base) {
+		base_close(*base);
+		*base = NULL;
+	}
+	stack_free(&s);
+	return r;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Opening and closing a tree. */
+#include "overlay/tree.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/scope.h"
+#include "overlay/lowers.h"
+#include "overlay/verbs.h"
+#include "overlay/virtual.h"
+
+#define COMMIT_DEFAULT_S 5
+
+static struct ovl_tree *tree_new(const struct ovl_config *config)
+{
+	struct ovl_tree *t = calloc(1, sizeof(*t));
+	pthread_rwlockattr_t attr;
+	if (!t)
+		return NULL;
+	t->fs.ops = &ovl_ops;
+	t->readonly = config->readonly || !config->upper;
+	t->noacl = config->noacl;
+	t->static_nlink = config->static_nlink;
+	t->squash_uid = config->squash_uid;
+	t->squash_gid = config->squash_gid;
+	t->commit_s = config->commit_s ? config->commit_s : COMMIT_DEFAULT_S;
+	pthread_rwlockattr_init(&attr);
+#ifdef __GLIBC__
+	/* a snapshot must get through however busy the tree is; no verb takes the gate twice */
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+	pthread_rwlock_init(&t->gate, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&t->topology, NULL);
+	pthread_mutex_init(&t->pin_lock, NULL);
+	pthread_mutex_init(&t->written_lock, NULL);
+	pthread_mutex_init(&t->session_lock, NULL);
+	pthread_mutex_init(&t->number_lock, NULL);
+	pthread_cond_init(&t->tick, NULL);
+	for (size_t i = 0; i < OVL_SHARDS; i++)
+		pthread_mutex_init(&t->shards[i].lock, NULL);
+	return t;
+}
+
+static void tree_free(struct ovl_tree *t)
+{
+	for (struct ovl_home *h = t->homes, *next; h; h = next) {
+		next = h->next;
+		free(h);
+	}
+	ovl_numbers_free(t);
+	for (size_t i = 0; i < OVL_SHARDS; i++) {
+		pthread_mutex_destroy(&t->shards[i].lock);
+		free(t->shards[i].slots);
+	}
+	pthread_cond_destroy(&t->tick);
+	pthread_mutex_destroy(&t->number_lock);
+	pthread_mutex_destroy(&t->session_lock);
+	pthread_mutex_destroy(&t->written_lock);
+	pthread_mutex_destroy(&t->pin_lock);
+	pthread_mutex_destroy(&t->topology);
+	pthread_rwlock_destroy(&t->gate);
+	free(t);
+}
+
+static struct ovl_home *tree_home(struct ovl_tree *t, uint64_t id)
+{
+	struct ovl_home *h = calloc(1, sizeof(*h));
+	if (!h)
+		return NULL;
+	h->id = id;
+	h->next = t->homes;
+	t->homes = h;
+	return h;
+}
+
+static int tree_add_home(void *arg, const struct store_delta_info *info)
+{
+	return tree_home(arg, info->id) ? 0 : -ENOMEM;
+}
+
+static int tree_homes(struct ovl_tree *t)
+{
+	t->head = tree_home(t, 0);
+	if (!t->head)
+		return -ENOMEM;
+	return t->store ? store_chain(t->store, tree_add_home, t) : 0;
+}
+
+static int tree_root(struct ovl_tree *t)
+{
+	struct base_dir *bd = base_root(t->base);
+	if (!bd)
+		return -ENOMEM;
+	int r = ovl_root_load(t, bd, &t->root);
+	if (!r)
+		t->root->vdir = t->vroot;
+	return r;
+}
+
+static int tree_start(struct ovl_tree *t, const struct ovl_config *config, struct vn_err *err)
+{
+	int r = ovl_files_new(t);
+	if (!r)
+		r = tree_homes(t);
+	if (!r)
+		r = ovl_numbers_load(t);
+	if (r)
+		return vn_err_sys(err, r, "cannot read the index of '%s'", config->upper ? config->upper : "the layers");
+	r = ovl_virtual_open(t, config, err);
+	if (r)
+		return r;
+	r = tree_root(t);
+	if (r)
+		return vn_err_sys(err, r, "cannot read the root directory of the lowers");
+	if (t->store && !t->readonly)
+		r = ovl_settle_start(t);
+	return r ? vn_err_sys(err, r, "cannot start a thread") : 0;
+}
+
+int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_err *err)
+{
+	struct ovl_tree *t = tree_new(config);
+	if (!t)
+		return vn_err_set(err, -ENOMEM, "out of memory");
+	int r = ovl_lowers_open(config, &t->base, &t->store, err);
+	if (!r) {
+		t->epoch = t->store ? store_epoch(t->store) : 0;
+		r = tree_start(t, config, err);
+	}
+	if (r) {
+		ovl_close(t);
+		return r;
+	}
+	*out = t;
+	return 0;
+}
+
+int ovl_close(struct ovl_tree *t)
+{
+	int r = 0;
+	if (t->store && !t->readonly)
+		r = ovl_settle_stop(t);
+	ovl_virtual_close(t);
+	ovl_node_put(t, t->root);
+	t->root = NULL;
+	if (t->files)
+		ovl_files_free(t);
+	if (t->store) {
+		int e = store_close(t->store);
+		r = r ? r : e;
+	}
+	if (t->base)
+		base_close(t->base);
+	tree_free(t);
+	return r;
+}
+
+struct vn_fs *ovl_fs(struct ovl_tree *t)
+{
+	return &t->fs;
+}
+
+struct store *ovl_store(struct ovl_tree *t)
+{
+	return t->store;
+}
+
+int ovl_settle(struct ovl_tree *t)
+{
+	if (!t->store || t->readonly)
+		return 0;
+	int r = ovl_settle_written(t);
+	int e = store_settle(t->store, false);
+	return r ? r : e;
+}
+
+int ovl_sync(struct ovl_tree *t)
+{
+	int r = ovl_settle_written(t);
+#ifdef __linux__
+	/* one call for the data of every file written, in whatever order */
+	if (!r && syncfs(store_dirfd(t->store)))
+		r = -errno;
+#else
+	sync();
+#endif
+	int e = store_settle(t->store, true);
+	return r ? r : e;
+}
+
+ssize_t ovl_symlink_read(struct ovl_tree *t, struct ovl_node *n, char *buf, size_t size)
+{
+	char target[VN_SYMLINK_MAX + 1];
+	pthread_rwlock_wrlock(&n->lock);
+	ssize_t len = 0;
+	if (!n->target) {
+		len = store_read_symlink(t->store, n->ino, target, VN_SYMLINK_MAX);
+		if (len >= 0 && !(n->target = strndup(target, (size_t)len)))
+			len = -ENOMEM;
+	}
+	if (len >= 0) {
+		len = (ssize_t)strlen(n->target);
+		if ((size_t)len > size)
+			len = (ssize_t)size;
+		memcpy(buf, n->target, (size_t)len);
+	}
+	pthread_rwlock_unlock(&n->lock);
+	return len == -ENOENT ? -EIO : len;
+}
