@@ -25,6 +25,7 @@ include tests/base/local.mk
 include tests/store/local.mk
 include tests/overlay/local.mk
 include tests/fuse/local.mk
+include tests/guest/local.mk
 include tests/lib/local.mk
 include tests/cli/local.mk
 include tests/e2e/local.mk

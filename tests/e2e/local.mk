@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # One behaviour per script, tests/e2e/NAME.sh; each sources lib.sh.
 e2e_tests += tests/e2e/version.sh
+e2e_tests += tests/e2e/guest-init.sh
 quick_e2e_tests += tests/e2e/version.sh
