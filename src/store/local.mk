@@ -1,6 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # store: the writable layer; knows base.
-store_headers = src/store/store.h
-EXTRA_DIST += $(store_headers)
+noinst_LTLIBRARIES += libstore.la
+libstore_la_SOURCES = \
+	src/store/applier.c \
+	src/store/batch.c src/store/batch.h \
+	src/store/chain.c src/store/chain.h \
+	src/store/change.c \
+	src/store/commit.c \
+	src/store/data.c src/store/data.h \
+	src/store/fault.c src/store/fault.h \
+	src/store/layout.c \
+	src/store/numbers.c \
+	src/store/open.c \
+	src/store/read.c \
+	src/store/reader.c src/store/reader.h \
+	src/store/record.c src/store/record.h \
+	src/store/recover.c \
+	src/store/reserve.c \
+	src/store/ring.c src/store/ring.h \
+	src/store/schema.c src/store/schema.h \
+	src/store/sqlerr.c src/store/sqlerr.h \
+	src/store/state.h \
+	src/store/stock.c src/store/stock.h \
+	src/store/store.h \
+	src/store/writer.c src/store/writer.h
 
-store_libs = $(base_libs) $(SQLITE3_LIBS)
+store_libs = libstore.la $(base_libs) $(SQLITE3_LIBS)

@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
+store_tests = tests/store/store
+unit_tests += $(store_tests)
+concurrent_tests += $(store_tests)
+
+tests_store_store_SOURCES = tests/store/store.c tests/store/help.h
+tests_store_store_LDADD = $(test_libs) $(store_libs)

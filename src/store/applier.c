@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The store thread.
+ *
+ * It takes records from the ring (the ring is its queue), folds them into a
+ * batch, and writes the batch with the applied sequence and ring position in one
+ * transaction: after it, replay starts behind these records. Once per commit
+ * interval, or at half a ring, it flushes the index's log; only then is ring
+ * space given back and are dead data files removed (J7, D3). When nothing more
+ * comes it checkpoints the log and sleeps without a limit.
+ *
+ * It is not woken for each record. A busy server appends; the thread looks every
+ * APPLIER_TICK. Waking it costs a request, so an append does so only when the
+ * thread sleeps without a limit or much has piled up.
+ *
+ * A full disk: the transaction is rolled back, the ballast is given up, and the
+ * transaction is tried again; when that fails too the store is stuck, says so to
+ * whoever needs space, and tries again every APPLIER_RETRY. Any other failure
+ * turns the store read-only; acknowledged records stay in the ring for the next
+ * opening.
+ */
+#include "store/state.h"
+
+#include "base/clock.h"
+#include "store/fault.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define APPLIER_TICK (100 * INT64_C(1000000))  /* how long a record may wait to be seen in the index */
+#define APPLIER_RETRY (200 * INT64_C(1000000)) /* between attempts on a full disk or beside a foreign writer */
+#define APPLIER_LINGER (2 * VN_NS_PER_SEC)     /* of quiet before the thread sleeps without a limit */
+#define APPLIER_RUN ((size_t)RECORD_MAX * 2)   /* bytes of records in one transaction, at most */
+#define APPLIER_LOG_PAGES 8192                 /* a log of this many pages is checkpointed even when busy */
+
+/* ---- one transaction ---- */
+
+static int applier_buffer(struct applier *a, size_t n)
+{
+	uint8_t *p;
+
+	if (n <= a->cap)
+		return 0;
+	p = realloc(a->buf, n);
+	if (!p)
+		return -ENOMEM;
+	a->buf = p;
+	a->cap = n;
+	return 0;
+}
+
+/* Where a run of records ended. */
+struct applier_run {
+	uint64_t seq, position;
+};
+
+/* Folds whole records of [position, head) into the batch, at most APPLIER_RUN bytes. */
+static int applier_fold(struct store *s, uint64_t head, struct applier_run *end)
+{
+	struct applier *a = &s->applier;
+	size_t n = head - end->position < APPLIER_RUN ? (size_t)(head - end->position) : APPLIER_RUN;
+	size_t at = 0;
+	int rc = applier_buffer(a, n);
+
+	if (!rc)
+		rc = ring_read(&s->ring, end->position, a->buf, n);
+	while (!rc && at < n) {
+		struct record_head h;
+		size_t len = record_check(a->buf + at, n - at, s->ring.salt, end->seq + 1, &h);
+		size_t padded = (len + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+
+		if (!len)
+			break;
+		rc = batch_add(&a->batch, a->buf + at, len);
+		at += padded;
+		end->seq++;
+	}
+	end->position += at;
+	return rc ? rc : at ? 0 : -EUCLEAN;
+}
+
+static int applier_write(struct store *s, const struct applier_run *end)
+{
+	struct writer *w = &s->writer;
+	int rc = writer_begin(w);
+
+	if (!rc)
+		rc = writer_apply(w, &s->applier.batch);
+	if (!rc)
+		rc = writer_meta(w, "applied", end->seq);
+	if (!rc)
+		rc = writer_meta(w, "ring_position", end->position);
+	if (!rc)
+		rc = writer_commit(w);
+	if (rc)
+		writer_rollback(w);
+	return rc;
+}
+
+static void applier_keep_dead(struct applier *a)
+{
+	const struct batch *b = &a->batch;
+
+	if (a->ndead + b->ngone > a->cap_dead) {
+		size_t cap = (a->ndead + b->ngone) * 2;
+		uint64_t *p = realloc(a->dead, cap * sizeof(*p));
+
+		if (!p)
+			return; /* the next sweep finds them */
+		a->dead = p;
+		a->cap_dead = cap;
+	}
+	if (b->ngone)
+		memcpy(a->dead + a->ndead, b->gone, b->ngone * sizeof(*a->dead));
+	a->ndead += b->ngone;
+}
+
+static void applier_publish(struct store *s, const struct applier_run *end)
+{
+	struct applier *a = &s->applier;
+
+	pthread_mutex_lock(&a->lock);
+	__atomic_store_n(&a->position, end->position, __ATOMIC_RELEASE);
+	__atomic_store_n(&a->visible, end->seq, __ATOMIC_RELEASE);
+	a->checkpointed = false;
+	pthread_cond_broadcast(&a->done);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void applier_stuck(struct store *s, bool stuck)
+{
+	if (__atomic_exchange_n(&s->stuck, stuck, __ATOMIC_SEQ_CST) == stuck)
+		return;
+	pthread_mutex_lock(&s->applier.lock);
+	pthread_cond_broadcast(&s->applier.done);
+	pthread_mutex_unlock(&s->applier.lock);
+	pthread_mutex_lock(&s->ring.lock);
+	pthread_cond_broadcast(&s->ring.room);
+	pthread_mutex_unlock(&s->ring.lock);
+}
+
+static bool applier_no_space(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
+
+/* One run of records, with the ballast's help when the disk is full. */
+static int applier_run(struct store *s, uint64_t head)
+{
+	struct applier *a = &s->applier;
+	struct applier_run end = { a->visible, a->position };
+	int rc;
+
+	batch_reset(&a->batch);
+	rc = applier_fold(s, head, &end);
+	if (rc)
+		return rc;
+	batch_sort(&a->batch);
+	rc = applier_write(s, &end);
+	if (applier_no_space(rc) && s->ballast) {
+		reserve_release(s);
+		rc = applier_write(s, &end);
+	}
+	if (rc)
+		return rc;
+	applier_keep_dead(a);
+	applier_publish(s, &end);
+	applier_stuck(s, false);
+	return 0;
+}
+
+int applier_drain_locked(struct store *s)
+{
+	int rc = store_failed(s) ? -EROFS : 0;
+
+	while (!rc) {
+		uint64_t head = ring_head(&s->ring);
+
+		if (s->applier.position >= head)
+			return 0;
+		rc = applier_run(s, head);
+	}
+	if (applier_no_space(rc))
+		applier_stuck(s, true);
+	else if (rc != -EBUSY && rc != -EROFS)
+		store_fail(s, rc, "writing the index");
+	return rc;
+}
+
+int applier_flush_locked(struct store *s)
+{
+	struct applier *a = &s->applier;
+	uint64_t visible = a->visible, position = a->position;
+	int rc = store_failed(s) ? -EROFS : 0;
+
+	if (rc || (a->flushed == visible && !a->ndead))
+		return rc;
+	rc = writer_flush(&s->writer);
+	if (rc) {
+		store_fail(s, rc, "flushing the index");
+		return rc;
+	}
+	pthread_mutex_lock(&a->lock);
+	__atomic_store_n(&a->flushed, visible, __ATOMIC_RELEASE);
+	a->flushes++;
+	a->last_flush = vn_mono_ns();
+	pthread_cond_broadcast(&a->done);
+	pthread_mutex_unlock(&a->lock);
+	ring_reclaim(&s->ring, position);
+	stock_remove(s, a->dead, a->ndead);
+	a->ndead = 0;
+	return 0;
+}
+
+static void applier_checkpoint_locked(struct store *s)
+{
+	int pages = 0;
+	int rc = writer_checkpoint(&s->writer, false, &pages);
+
+	if (!rc || rc == -EBUSY) {
+		s->applier.checkpointed = !pages;
+		s->writer.log_pages = pages; /* what a reader holds up counts again from here */
+	} else if (applier_no_space(rc)) {
+		reserve_release(s);
+	} else {
+		store_fail(s, rc, "checkpointing the index");
+	}
+}
+
+/* ---- the thread ---- */
+
+struct applier_look {
+	int64_t now;
+	bool pending;   /* records that are not applied */
+	bool undurable; /* applied records whose commit is not flushed, or removals that wait for it */
+	bool half;      /* half a ring is in use */
+};
+
+static struct applier_look applier_look(struct store *s)
+{
+	struct applier *a = &s->applier;
+	uint64_t head = ring_head(&s->ring);
+
+	return (struct applier_look){
+		.now = vn_mono_ns(),
+		.pending = a->position < head,
+		.undurable = a->flushed < a->visible || a->ndead,
+		.half = head - __atomic_load_n(&s->ring.tail, __ATOMIC_ACQUIRE) >= s->ring.size / 2,
+	};
+}
+
+static bool applier_flush_due(const struct store *s, const struct applier_look *l)
+{
+	const struct applier *a = &s->applier;
+
+	return l->half || (l->undurable && l->now - a->last_flush >= (int64_t)s->commit_s * VN_NS_PER_SEC);
+}
+
+static bool applier_checkpoint_due(const struct store *s, const struct applier_look *l, bool quiet)
+{
+	if (quiet && !l->undurable && !s->applier.checkpointed)
+		return true;
+	return s->writer.log_pages > APPLIER_LOG_PAGES;
+}
+
+/* Sleeps until `until` (0: until kicked). applier.lock held. */
+static void applier_sleep_locked(struct store *s, int64_t until)
+{
+	struct applier *a = &s->applier;
+
+	if (until) {
+		struct timespec ts = vn_ns_to_ts(until);
+
+		pthread_cond_timedwait(&a->wake, &a->lock, &ts);
+		return;
+	}
+	/* An append that does not see `idle` was published before the look that follows. */
+	__atomic_store_n(&a->idle, true, __ATOMIC_SEQ_CST);
+	if (a->position >= __atomic_load_n(&s->ring.head, __ATOMIC_SEQ_CST))
+		pthread_cond_wait(&a->wake, &a->lock);
+	__atomic_store_n(&a->idle, false, __ATOMIC_SEQ_CST);
+}
+
+static bool applier_awaited_locked(const struct applier *a)
+{
+	return a->stop || a->kicked || a->settle;
+}
+
+/* Waits a tick, or for something to do. Returns false when it is time to end. */
+static bool applier_wait(struct store *s, int64_t quiet_since, int rc)
+{
+	struct applier *a = &s->applier;
+	struct applier_look l = applier_look(s);
+	int64_t until = l.now + (rc ? APPLIER_RETRY : APPLIER_TICK);
+	bool idle = !rc && !l.pending && !l.undurable && a->checkpointed && l.now - quiet_since > APPLIER_LINGER;
+	bool stop;
+
+	pthread_mutex_lock(&a->lock);
+	if (store_failed(s)) {
+		while (!a->stop)
+			pthread_cond_wait(&a->wake, &a->lock);
+	} else if (rc ? !a->stop : !applier_awaited_locked(a)) {
+		applier_sleep_locked(s, idle ? 0 : until);
+	}
+	__atomic_store_n(&a->kicked, false, __ATOMIC_RELAXED);
+	stop = a->stop;
+	pthread_mutex_unlock(&a->lock);
+	return !stop;
+}
+
+static int applier_reserve(struct store *s)
+{
+	struct applier *a = &s->applier;
+	int rc = numbers_reserve_locked(s, false);
+
+	if (applier_no_space(rc) && s->ballast) {
+		reserve_release(s);
+		rc = numbers_reserve_locked(s, false);
+	}
+	if (applier_no_space(rc))
+		applier_stuck(s, true);
+	pthread_mutex_lock(&a->lock);
+	if (!rc)
+		__atomic_store_n(&a->reserve, false, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&a->done);
+	pthread_mutex_unlock(&a->lock);
+	if (!rc)
+		applier_stuck(s, false);
+	return rc;
+}
+
+/* Everything that is due now. `quiet`: nothing new came for a while. */
+static int applier_work(struct store *s, bool quiet)
+{
+	struct applier_look l;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->write_lock);
+	if (!store_failed(s) && __atomic_load_n(&s->applier.reserve, __ATOMIC_RELAXED))
+		rc = applier_reserve(s);
+	if (!rc)
+		rc = applier_drain_locked(s);
+	l = applier_look(s);
+	if (!rc && applier_flush_due(s, &l))
+		rc = applier_flush_locked(s);
+	if (!rc && applier_checkpoint_due(s, &l, quiet)) {
+		applier_checkpoint_locked(s);
+		reserve_rebuild(s);
+	}
+	pthread_mutex_unlock(&s->write_lock);
+	return rc;
+}
+
+static void *applier_main(void *arg)
+{
+	struct store *s = arg;
+	struct applier *a = &s->applier;
+	uint64_t seen = a->visible;
+	int64_t changed = vn_mono_ns();
+	int rc = 0;
+
+	while (applier_wait(s, changed, rc)) {
+		rc = applier_work(s, vn_mono_ns() - changed > APPLIER_LINGER / 2);
+		if (a->visible != seen) {
+			seen = a->visible;
+			changed = vn_mono_ns();
+		}
+	}
+	return NULL;
+}
+
+void applier_kick(struct store *s)
+{
+	struct applier *a = &s->applier;
+
+	pthread_mutex_lock(&a->lock);
+	if (!a->kicked) {
+		__atomic_store_n(&a->kicked, true, __ATOMIC_RELAXED);
+		pthread_cond_signal(&a->wake);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+void applier_appended(struct store *s)
+{
+	struct applier *a = &s->applier;
+	uint64_t behind = ring_head(&s->ring) - __atomic_load_n(&a->position, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&a->idle, __ATOMIC_SEQ_CST) ||
+	    (behind >= s->ring.size / 4 && !__atomic_load_n(&a->kicked, __ATOMIC_RELAXED)))
+		applier_kick(s);
+}
+
+int applier_start(struct store *s)
+{
+	int rc;
+
+	s->applier.last_flush = vn_mono_ns();
+	rc = pthread_create(&s->applier.thread, NULL, applier_main, s);
+	s->applier.started = !rc;
+	return -rc;
+}
+
+int applier_stop(struct store *s)
+{
+	struct applier *a = &s->applier;
+	int rc;
+
+	if (a->started) {
+		pthread_mutex_lock(&a->lock);
+		a->stop = true;
+		pthread_cond_signal(&a->wake);
+		pthread_mutex_unlock(&a->lock);
+		pthread_join(a->thread, NULL);
+		a->started = false;
+	}
+	pthread_mutex_lock(&s->write_lock);
+	rc = applier_drain_locked(s);
+	if (!rc)
+		rc = applier_flush_locked(s);
+	pthread_mutex_unlock(&s->write_lock);
+	return rc;
+}

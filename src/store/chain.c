@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/chain.h"
+
+#include "store/state.h"
+
+#include "base/fd.h"
+#include "base/hash.h"
+#include "base/scope.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHAIN_MAGIC "veneer chain 1"
+#define CHAIN_MAX (16u << 20)
+
+void chain_init(struct chain *c)
+{
+	memset(c, 0, sizeof(*c));
+}
+
+void chain_fini(struct chain *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		free(c->entries[i].path);
+	free(c->entries);
+	chain_init(c);
+}
+
+int chain_insert(struct chain *c, size_t at, uint64_t id, int64_t sealed_at, const char *name, const char *path)
+{
+	struct chain_entry *e = realloc(c->entries, (c->n + 1) * sizeof(*e));
+	char *copy = path ? strdup(path) : NULL;
+
+	if (e)
+		c->entries = e;
+	if (!e || (path && !copy)) {
+		free(copy);
+		return -ENOMEM;
+	}
+	memmove(e + at + 1, e + at, (c->n - at) * sizeof(*e));
+	c->n++;
+	e[at] = (struct chain_entry){ .id = id, .sealed_at = sealed_at, .path = copy };
+	strlcpy(e[at].name, name, sizeof(e[at].name));
+	return 0;
+}
+
+void chain_remove(struct chain *c, size_t at)
+{
+	free(c->entries[at].path);
+	memmove(c->entries + at, c->entries + at + 1, (c->n - at - 1) * sizeof(*c->entries));
+	c->n--;
+}
+
+/* ---- text ---- */
+
+static void chain_put_text(FILE *f, const char *text)
+{
+	if (!*text)
+		fputs("%00", f);
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p <= 0x20 || *p >= 0x7f || *p == '%')
+			fprintf(f, "%%%02X", *p);
+		else
+			fputc(*p, f);
+	}
+}
+
+/* In place; "%00" alone is the empty text. */
+static int chain_get_text(char *text)
+{
+	char *out = text;
+
+	for (const char *p = text; *p; p++) {
+		unsigned v;
+
+		if (*p != '%') {
+			*out++ = *p;
+			continue;
+		}
+		if (!isxdigit((unsigned char)p[1]) || !isxdigit((unsigned char)p[2]) || sscanf(p + 1, "%2x", &v) != 1)
+			return -EUCLEAN;
+		if (v)
+			*out++ = (char)v;
+		p += 2;
+	}
+	*out = '\0';
+	return 0;
+}
+
+static int chain_parse_delta(struct chain *c, char *line)
+{
+	uint64_t id;
+	int64_t sealed_at;
+	int n = 0;
+	char *path, *name;
+
+	if (sscanf(line, "delta %16" SCNx64 " %" SCNd64 " %n", &id, &sealed_at, &n) != 2 || !n)
+		return -EUCLEAN;
+	path = line + n;
+	name = strchr(path, ' ');
+	if (!name)
+		return -EUCLEAN;
+	*name++ = '\0';
+	if (chain_get_text(name) || strlen(name) > 255)
+		return -EUCLEAN;
+	if (!strcmp(path, "-"))
+		return chain_insert(c, c->n, id, sealed_at, name, NULL);
+	if (chain_get_text(path) || *path != '/')
+		return -EUCLEAN;
+	return chain_insert(c, c->n, id, sealed_at, name, path);
+}
+
+static int chain_parse_line(struct chain *c, char *line)
+{
+	if (!strncmp(line, "step ", 5))
+		return sscanf(line, "step %15s %16" SCNx64, c->step, &c->step_id) == 2 ? 0 : -EUCLEAN;
+	if (!strncmp(line, "delta ", 6))
+		return chain_parse_delta(c, line);
+	return -EUCLEAN;
+}
+
+/* Takes the sum off the end and compares. */
+static int chain_check_sum(char *text)
+{
+	char *last = strstr(text, "\nsum ");
+	uint64_t sum;
+
+	if (!last || sscanf(last, "\nsum %16" SCNx64, &sum) != 1 ||
+	    sum != vn_checksum(0, text, (size_t)(last + 1 - text)))
+		return -EUCLEAN;
+	last[1] = '\0';
+	return 0;
+}
+
+static int chain_parse(struct chain *c, char *text)
+{
+	char *save = NULL, *line;
+	int rc = chain_check_sum(text);
+
+	line = rc ? NULL : strtok_r(text, "\n", &save);
+	if (!rc && (!line || strcmp(line, CHAIN_MAGIC)))
+		rc = -EUCLEAN;
+	while (!rc && (line = strtok_r(NULL, "\n", &save)))
+		rc = chain_parse_line(c, line);
+	return rc;
+}
+
+int chain_read(struct chain *c, int dirfd)
+{
+	vn_autofree char *text = NULL;
+	size_t len;
+	int rc;
+
+	chain_init(c);
+	rc = vn_read_file_at(dirfd, "chain", CHAIN_MAX, &text, &len);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc == -EFBIG ? -EUCLEAN : rc;
+	rc = strlen(text) == len ? chain_parse(c, text) : -EUCLEAN;
+	if (rc)
+		chain_fini(c);
+	return rc;
+}
+
+static void chain_print(const struct chain *c, FILE *f)
+{
+	fprintf(f, "%s\n", CHAIN_MAGIC);
+	if (*c->step)
+		fprintf(f, "step %s %016" PRIx64 "\n", c->step, c->step_id);
+	for (size_t i = 0; i < c->n; i++) {
+		const struct chain_entry *e = &c->entries[i];
+
+		fprintf(f, "delta %016" PRIx64 " %" PRId64 " ", e->id, e->sealed_at);
+		if (e->path)
+			chain_put_text(f, e->path);
+		else
+			fputc('-', f);
+		fputc(' ', f);
+		chain_put_text(f, e->name);
+		fputc('\n', f);
+	}
+}
+
+int chain_write(const struct chain *c, int dirfd)
+{
+	vn_autofree char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return -ENOMEM;
+	chain_print(c, f);
+	if (fflush(f))
+		len = 0;
+	if (len)
+		fprintf(f, "sum %016" PRIx64 "\n", vn_checksum(0, text, len));
+	if (fclose(f) || !len)
+		return -ENOMEM;
+	return vn_write_file_at(dirfd, "chain", text, len, 0600);
+}
+
+/* ---- into an opened store ---- */
+
+static int chain_load_entry(struct store *s, const char *upper, const struct chain_entry *e, struct vn_err *err)
+{
+	char *path = NULL;
+	struct delta *d;
+	int rc;
+
+	if (e->path)
+		path = strdup(e->path);
+	else if (asprintf(&path, "%s/deltas/%016" PRIx64, upper, e->id) < 0)
+		path = NULL;
+	if (!path)
+		return -ENOMEM;
+	rc = store_add_delta(s, path, SCHEMA_IMMUTABLE, -1, err);
+	if (rc)
+		return rc;
+	d = &s->order[s->norder - 1];
+	d->id = e->id;
+	d->sealed_at = e->sealed_at;
+	strlcpy(d->name, e->name, sizeof(d->name));
+	return 0;
+}
+
+int chain_load(struct store *s, const char *upper, struct vn_err *err)
+{
+	vn_autoclose int dirfd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct chain c;
+	int rc = dirfd < 0 ? -errno : chain_read(&c, dirfd);
+
+	if (rc)
+		return vn_err_sys(err, rc, "cannot read %s/chain", upper);
+	for (size_t i = 0; !rc && i < c.n; i++)
+		rc = chain_load_entry(s, upper, &c.entries[i], err);
+	chain_fini(&c);
+	return rc;
+}
+
+/* ---- the face ---- */
+
+static int chain_count(struct delta *d, struct store_delta_info *info)
+{
+	struct reader_conn conn;
+	sqlite3_stmt *st = NULL;
+	int rc = reader_get(d->reader, &conn);
+
+	if (rc)
+		return rc;
+	rc = schema_prepare(conn.db,
+			    "SELECT (SELECT count(*) FROM inode), (SELECT count(*) FROM dentry WHERE ino = 0),"
+			    " (SELECT total(size) FROM inode WHERE data > 0)",
+			    &st);
+	if (!rc && sqlite3_step(st) == SQLITE_ROW) {
+		info->inodes = (uint64_t)sqlite3_column_int64(st, 0);
+		info->whiteouts = (uint64_t)sqlite3_column_int64(st, 1);
+		info->bytes = (uint64_t)sqlite3_column_int64(st, 2);
+	}
+	sqlite3_finalize(st);
+	reader_put(d->reader, &conn);
+	return rc;
+}
+
+int store_chain(struct store *s, store_delta_fn fn, void *arg)
+{
+	int rc = 0;
+
+	for (size_t i = s->has_head; !rc && i < s->norder; i++) {
+		struct store_delta_info info = { .id = s->order[i].id, .sealed_at = s->order[i].sealed_at };
+
+		strlcpy(info.name, s->order[i].name, sizeof(info.name));
+		rc = chain_count(&s->order[i], &info);
+		if (!rc)
+			rc = fn(arg, &info);
+	}
+	return rc;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reading one delta: a small pool of read connections, opened when needed. A
+ * caller takes one, runs its statements, and gives it back before it calls
+ * anything of its own caller's.
+ */
+#ifndef STORE_READER_H
+#define STORE_READER_H
+
+#include "store/schema.h"
+
+#include <pthread.h>
+
+#define READER_POOL 4
+
+enum reader_stmt {
+	READER_INODE,
+	READER_DIR,
+	READER_NAME,
+	READER_PARENT,
+	READER_XATTRS,
+	READER_SYMLINK,
+	READER_EXTENTS,
+	READER_BASEINOS,
+	READER_SEEN,
+	READER_ORPHANS,
+	READER_STMTS,
+};
+
+struct reader_conn {
+	sqlite3 *db;
+	sqlite3_stmt *st[READER_STMTS];
+};
+
+struct reader {
+	const char *dir; /* borrowed from the delta */
+	enum schema_mode mode;
+	pthread_mutex_t lock;
+	pthread_cond_t freed;
+	struct reader_conn free_conns[READER_POOL];
+	unsigned nfree, nopen;
+};
+
+/* dir is borrowed. NULL: no memory. */
+struct reader *reader_new(const char *dir, enum schema_mode mode);
+/* Closes all connections; none is in use. The reader can be used again. */
+void reader_close(struct reader *r);
+void reader_free(struct reader *r); /* NULL is fine */
+int reader_get(struct reader *r, struct reader_conn *c);
+void reader_put(struct reader *r, struct reader_conn *c);
+/* The statement, prepared at first use; reset by reader_put. */
+int reader_stmt(struct reader_conn *c, enum reader_stmt i, sqlite3_stmt **st);
+
+#endif

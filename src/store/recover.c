@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Opening after an unclean end.
+ *
+ * The index names the salt, the sequence number and the ring position at which
+ * replay starts. Records that follow each other there without a gap are applied
+ * in one transaction that also raises the salt's epoch and starts the ring anew:
+ * dying inside leaves everything as it was, dying behind it leaves a journal in
+ * which nothing counts any more.
+ *
+ * Whether the machine lost power or only the process died is not asked, since
+ * the first can look like the second (a copied image). What a record says about
+ * bytes counts only where the host shows bytes (J4): extents are cut down to
+ * what SEEK_DATA shows, and a file that had just turned full is partial again.
+ * Sizes marked stale are taken from the data files (J5).
+ */
+#include "store/state.h"
+
+#include "store/data.h"
+#include "store/fault.h"
+
+#include "base/cfg.h"
+#include "base/clock.h"
+#include "base/scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int recover_note(struct store *s, const struct record_head *h)
+{
+	struct replayed *p;
+
+	if (!h->unique)
+		return 0;
+	if (s->nreplayed % 64 == 0) {
+		p = realloc(s->replayed, (s->nreplayed + 64) * sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		s->replayed = p;
+	}
+	s->replayed[s->nreplayed++] = (struct replayed){ h->session, h->unique, h->reply };
+	return 0;
+}
+
+/* Folds every record that counts, from the index's position on. *seq: the last one. */
+static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, uint64_t *seq)
+{
+	size_t at = 0;
+	int rc = 0;
+
+	while (!rc && at < s->ring.size) {
+		struct record_head h;
+		size_t len = record_check(ring + at, s->ring.size - at, s->ring.salt, *seq + 1, &h);
+
+		if (!len)
+			break;
+		rc = batch_add(b, ring + at, len);
+		if (!rc)
+			rc = recover_note(s, &h);
+		at += (len + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+		(*seq)++;
+	}
+	return rc;
+}
+
+/* Sizes and times of full files that were written since their row was. */
+static int recover_stale(struct store *s)
+{
+	sqlite3 *db = s->writer.db;
+	sqlite3_stmt *find = NULL, *set = NULL;
+	int rc = schema_prepare(db, "SELECT ino, data FROM inode WHERE flags & 4 AND state = 3 AND data > 0", &find);
+
+	if (!rc)
+		rc = schema_prepare(db, "UPDATE inode SET size = ?2, mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
+					" flags = flags & ~4 WHERE ino = ?1", &set);
+	while (!rc && sqlite3_step(find) == SQLITE_ROW) {
+		vn_autoclose int fd = data_open(s->order[0].datafd, (uint64_t)sqlite3_column_int64(find, 1), O_RDONLY);
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) < 0)
+			continue; /* verification tells of it */
+		sqlite3_bind_int64(set, 1, sqlite3_column_int64(find, 0));
+		sqlite3_bind_int64(set, 2, st.st_size);
+		sqlite3_bind_int64(set, 3, vn_ns_from_ts(&vn_st_mtim(&st)));
+		if (sqlite3_step(set) != SQLITE_DONE)
+			rc = -EIO;
+		sqlite3_reset(set);
+	}
+	sqlite3_finalize(find);
+	sqlite3_finalize(set);
+	return rc;
+}
+
+static int recover_apply(struct store *s, struct batch *b)
+{
+	int rc;
+
+	batch_sort(b);
+	rc = writer_apply(&s->writer, b);
+	if (!rc)
+		rc = recover_stale(s);
+	return rc;
+}
+
+/* The part that every opening has: a new salt, an empty ring, numbers ahead, not clean any more. */
+static int recover_begin(struct store *s, uint64_t applied)
+{
+	struct writer *w = &s->writer;
+	int rc = writer_meta(w, "journal_epoch", s->journal_epoch + 1);
+
+	if (!rc)
+		rc = writer_meta(w, "applied", applied);
+	if (!rc)
+		rc = writer_meta(w, "ring_position", 0);
+	if (!rc)
+		rc = writer_meta(w, "clean", 0);
+	if (!rc)
+		rc = writer_meta(w, "volatile", s->is_volatile);
+	if (!rc)
+		rc = writer_meta(w, s->inos.key, s->inos.next + s->inos.block);
+	if (!rc)
+		rc = writer_meta(w, s->datas.key, s->datas.next + s->datas.block);
+	return rc;
+}
+
+static int recover_transaction(struct store *s, struct batch *b, uint64_t applied)
+{
+	int rc = writer_begin(&s->writer);
+
+	if (!rc && b)
+		rc = recover_apply(s, b);
+	if (!rc)
+		rc = recover_begin(s, applied);
+	if (!rc)
+		rc = fault_hit(FAULT_STEP);
+	if (!rc)
+		rc = writer_commit(&s->writer);
+	if (!rc)
+		rc = writer_flush(&s->writer);
+	if (rc)
+		writer_rollback(&s->writer);
+	return rc;
+}
+
+/* With a second try on the space of the ballast. */
+static int recover_commit(struct store *s, struct batch *b, uint64_t applied)
+{
+	int rc = recover_transaction(s, b, applied);
+
+	if ((rc != -ENOSPC && rc != -EDQUOT) || !s->ballast)
+		return rc;
+	reserve_release(s);
+	return recover_transaction(s, b, applied);
+}
+
+static int recover_replay(struct store *s, uint64_t position, uint64_t *applied, struct vn_err *err)
+{
+	vn_autofree uint8_t *ring = malloc(s->ring.size);
+	struct batch b;
+	int rc = ring ? 0 : -ENOMEM;
+
+	batch_init(&b);
+	b.replay = true;
+	if (!rc)
+		rc = ring_read(&s->ring, position, ring, s->ring.size);
+	if (!rc)
+		rc = recover_scan(s, ring, &b, applied);
+	if (rc == -EBADMSG)
+		vn_err_set(err, rc = -EUCLEAN, "%s/journal holds a record that this version does not know", s->path);
+	else if (rc)
+		vn_err_sys(err, rc, "cannot read %s/journal", s->path);
+	if (!rc) {
+		rc = recover_commit(s, &b, *applied);
+		if (rc)
+			vn_err_sys(err, rc, "cannot replay the journal into %s/index.db", s->path);
+	}
+	batch_fini(&b);
+	return rc;
+}
+
+int recover_head(struct store *s, struct vn_err *err)
+{
+	uint64_t applied = 0, position = 0;
+	int rc = meta_get(s->writer.db, "applied", &applied);
+
+	if (!rc)
+		rc = meta_get(s->writer.db, "ring_position", &position);
+	if (!rc)
+		rc = meta_get(s->writer.db, "journal_epoch", &s->journal_epoch);
+	if (rc)
+		return vn_err_set(err, -EUCLEAN, "%s/index.db lacks the journal's position", s->path);
+	s->ring.salt = ring_salt(s->uuid, s->journal_epoch);
+	if (s->clean_start) {
+		rc = recover_commit(s, NULL, applied);
+		if (rc)
+			vn_err_sys(err, rc, "cannot write %s/index.db", s->path);
+	} else {
+		rc = recover_replay(s, position, &applied, err);
+	}
+	if (rc)
+		return rc;
+	s->journal_epoch++;
+	s->inos.limit = s->inos.next + s->inos.block;
+	s->datas.limit = s->datas.next + s->datas.block;
+	ring_begin(&s->ring, ring_salt(s->uuid, s->journal_epoch), applied);
+	s->applier.visible = s->applier.flushed = applied;
+	s->applier.position = 0;
+	return 0;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The ballast: 8 MiB that are given up when the index finds the disk full, since
+ * even deleting rows needs space (J9), and taken again when there is plenty.
+ */
+#include "store/state.h"
+
+#include "base/scope.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define RESERVE_BYTES ((off_t)8 << 20)
+
+/* For file systems that cannot allocate ahead: bytes that do not compress to nothing. */
+static int reserve_write(int fd)
+{
+	char block[65536];
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < sizeof(block); i++) {
+		x = x * 1664525 + 1013904223;
+		block[i] = (char)(x >> 24);
+	}
+	for (off_t off = 0; off < RESERVE_BYTES; off += (off_t)sizeof(block)) {
+		if (pwrite(fd, block, sizeof(block), off) != (ssize_t)sizeof(block))
+			return -ENOSPC;
+	}
+	return 0;
+}
+
+int reserve_make(struct store *s)
+{
+	vn_autoclose int fd = openat(s->dirfd, "reserve", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fallocate(fd, 0, 0, RESERVE_BYTES) < 0)
+		rc = errno == EOPNOTSUPP ? reserve_write(fd) : -errno;
+	if (rc)
+		unlinkat(s->dirfd, "reserve", 0);
+	s->ballast = !rc;
+	return rc;
+}
+
+void reserve_release(struct store *s)
+{
+	vn_autoclose int fd = openat(s->dirfd, "reserve", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, 0) < 0)
+		unlinkat(s->dirfd, "reserve", 0);
+	s->ballast = false;
+}
+
+void reserve_rebuild(struct store *s)
+{
+	struct statvfs v;
+
+	if (s->ballast || fstatvfs(s->dirfd, &v) < 0)
+		return;
+	if ((uint64_t)v.f_bavail * v.f_frsize > (uint64_t)RESERVE_BYTES * 4)
+		reserve_make(s);
+}

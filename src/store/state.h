@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What an opened store is made of. Private to src/store.
+ *
+ * Threads: callers of store.h; the store thread (applier.c), which alone writes
+ * the index; the stock thread (stock.c), which makes data files in advance and
+ * removes dead ones.
+ *
+ * Locks, in the order in which they may be taken:
+ *	write_lock       the writing connection, the applied position, the chain
+ *	ring.lock        appending
+ *	applier.lock     requests to the store thread and their completion
+ *	stock.lock       stock and removals
+ *	reader.lock      one delta's pool of connections
+ *	state_lock       the read-only reason
+ */
+#ifndef STORE_STATE_H
+#define STORE_STATE_H
+
+#include "store/reader.h"
+#include "store/ring.h"
+#include "store/stock.h"
+#include "store/writer.h"
+
+#include "base/err.h"
+
+#include <pthread.h>
+
+/* One index with its data files: the head, a sealed delta, or another upper used as one. */
+struct delta {
+	uint64_t id;       /* of the sealed delta; what `source` names. The head's: what it will be called */
+	char name[256];    /* snapshot's name; "" for the head and for uppers used as layers */
+	int64_t sealed_at;
+	char *path;        /* of the directory with index.db and data/ */
+	int datafd;
+	int lockfd;        /* shared lock of an upper used as a layer; -1 */
+	uint64_t applied, next_ino; /* as its meta says */
+	struct reader *reader;
+};
+
+struct numbers {
+	uint64_t next;  /* atomic */
+	uint64_t limit; /* atomic: reserved durably below this */
+	uint64_t block;
+	const char *key; /* in meta */
+};
+
+struct applier {
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* to the thread; monotonic clock */
+	pthread_cond_t done; /* from the thread: something became visible, durable or reserved */
+	bool stop;
+	bool kicked;  /* atomic */
+	unsigned settle;  /* callers that wait for records to become visible */
+	bool reserve;     /* atomic: numbers are running out */
+	bool idle;        /* atomic: asleep without a limit, an append has to kick */
+	uint64_t visible; /* atomic: sequence applied and committed */
+	uint64_t position; /* atomic: ring position behind it */
+	uint64_t flushed; /* atomic: sequence whose commit was flushed */
+	uint64_t flushes; /* counts flushes of the log */
+	uint64_t *dead;   /* data files whose removal awaits the next flush */
+	size_t ndead, cap_dead;
+	int64_t last_flush;
+	bool checkpointed; /* nothing was written since the last checkpoint */
+	struct batch batch;
+	uint8_t *buf;
+	size_t cap;
+};
+
+struct replayed {
+	uint64_t session, unique, reply;
+};
+
+struct store {
+	char *path;
+	int dirfd, lockfd;
+	bool has_head, readonly, is_volatile, clean_start, shared;
+	uint8_t uuid[16];  /* of the head's index */
+	uint8_t upper[16]; /* of the directory: the ring's identity */
+	uint64_t epoch, journal_epoch;
+	unsigned commit_s;
+	struct delta *order; /* head first where there is one, then sealed deltas from the newest */
+	size_t norder;
+	size_t *parents; /* places in the order of config.parents; while opening */
+	pthread_mutex_t write_lock;
+	struct writer writer;
+	struct ring ring;
+	struct applier applier;
+	struct stock stock;
+	struct numbers inos, datas;
+	bool stuck;  /* atomic: the index has no space (J9) */
+	int failed;  /* atomic: negative errno once the store turned read-only */
+	pthread_mutex_t state_lock;
+	char reason[512];
+	bool ballast; /* `reserve` is there */
+	struct replayed *replayed;
+	size_t nreplayed;
+};
+
+/* Turns the store read-only for good; the first reason stays. Wakes everybody who waits. */
+void store_fail(struct store *s, int error, const char *what);
+static inline int store_failed(const struct store *s)
+{
+	return __atomic_load_n(&s->failed, __ATOMIC_ACQUIRE);
+}
+
+/* applier.c */
+int applier_start(struct store *s);
+/* Applies what there is, flushes, stops the thread. */
+int applier_stop(struct store *s);
+void applier_kick(struct store *s);
+/* Called after an append; wakes the thread only when there is reason to. */
+void applier_appended(struct store *s);
+/* Applies all records that are in the ring. write_lock held. */
+int applier_drain_locked(struct store *s);
+/* Flushes the index's log and reclaims ring space. write_lock held. */
+int applier_flush_locked(struct store *s);
+
+/* numbers.c */
+/* Reserves further blocks where needed; durable on return. write_lock held. */
+int numbers_reserve_locked(struct store *s, bool force);
+/* A number, or 0 when none can be had. Takes no lock unless a reservation has to be waited for. */
+uint64_t numbers_next(struct store *s, struct numbers *n);
+
+/* reserve.c */
+int reserve_make(struct store *s);
+void reserve_release(struct store *s);
+/* Makes it again where it was given up and there is plenty of space. */
+void reserve_rebuild(struct store *s);
+
+/* recover.c */
+/* Replays the journal after an unclean end and begins a new salt, durably. Nobody else is there yet. */
+int recover_head(struct store *s, struct vn_err *err);
+
+/* open.c */
+/*
+ * Makes sure that another upper is at rest with nothing in its journal, and
+ * takes a shared lock of it. Returns the lock's fd.
+ */
+int upper_rest(const char *path, unsigned wait_ms, struct vn_err *err);
+/* Adds a delta behind the others; takes over path and lockfd also on failure. */
+int store_add_delta(struct store *s, char *path, enum schema_mode mode, int lockfd, struct vn_err *err);
+
+/* chain.c */
+int chain_load(struct store *s, const char *upper, struct vn_err *err);
+
+/* layout.c */
+/* Finds the directory, or makes it. -ENOTEMPTY: something else is in it. */
+int layout_open(struct store *s, const struct store_config *config, struct vn_err *err);
+/* Takes the upper for writing. */
+int layout_lock(struct store *s, const struct store_config *config, struct vn_err *err);
+/* Takes a shared lock of another upper. -EBUSY: it is being served. Returns the fd. */
+int layout_lock_shared(const char *path, unsigned wait_ms, struct vn_err *err);
+void layout_unlock(struct store *s);
+int layout_uuid_new(uint8_t uuid[16]);
+void layout_uuid_format(const uint8_t uuid[16], char out[33]);
+int layout_uuid_parse(const char *text, uint8_t uuid[16]);
+/* The id of the delta whose index has this uuid: never 0, fits a signed 64-bit integer. */
+uint64_t layout_delta_id(const uint8_t uuid[16]);
+
+#endif

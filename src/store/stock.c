@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/stock.h"
+
+#include "store/data.h"
+#include "store/sqlerr.h"
+#include "store/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void stock_init(struct stock *k)
+{
+	memset(k, 0, sizeof(*k));
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_cond_init(&k->wake, NULL);
+	pthread_cond_init(&k->idle, NULL);
+}
+
+void stock_fini(struct stock *k)
+{
+	free(k->dead);
+	pthread_mutex_destroy(&k->lock);
+	pthread_cond_destroy(&k->wake);
+	pthread_cond_destroy(&k->idle);
+}
+
+/* ---- the thread ---- */
+
+/* Makes files until the stock is as large as wanted. Lock held, dropped while making one. */
+static void stock_fill_locked(struct store *s)
+{
+	struct stock *k = &s->stock;
+
+	while (k->nfiles < k->want && !k->stop) {
+		struct stock_file f;
+
+		pthread_mutex_unlock(&k->lock);
+		f.number = numbers_next(s, &s->datas);
+		f.fd = f.number ? data_create(s->order[0].datafd, f.number) : -ENOSPC;
+		pthread_mutex_lock(&k->lock);
+		if (f.fd < 0) {
+			k->want = 0; /* whoever needs one makes it, and gets the error */
+			return;
+		}
+		k->files[k->nfiles++] = f;
+	}
+}
+
+static void stock_remove_locked(struct store *s)
+{
+	struct stock *k = &s->stock;
+	uint64_t *dead = k->dead;
+	size_t n = k->ndead;
+
+	k->dead = NULL;
+	k->ndead = k->cap_dead = 0;
+	pthread_mutex_unlock(&k->lock);
+	for (size_t i = 0; i < n; i++)
+		data_unlink(s->order[0].datafd, dead[i]);
+	free(dead);
+	pthread_mutex_lock(&k->lock);
+}
+
+struct stock_sweep {
+	struct store *s;
+	struct reader_conn conn;
+	sqlite3_stmt *st;
+	uint64_t *named; /* ascending */
+	size_t n, cap;
+	uint64_t below;
+};
+
+static int stock_sweep_collect(struct stock_sweep *w)
+{
+	int rc;
+
+	while ((rc = sqlite3_step(w->st)) == SQLITE_ROW) {
+		if (w->n == w->cap) {
+			size_t cap = w->cap ? w->cap * 2 : 1024;
+			uint64_t *p = realloc(w->named, cap * sizeof(*p));
+
+			if (!p)
+				return -ENOMEM;
+			w->named = p;
+			w->cap = cap;
+		}
+		w->named[w->n++] = (uint64_t)sqlite3_column_int64(w->st, 0);
+	}
+	return sqlerr_errno(rc, w->conn.db);
+}
+
+static int stock_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int stock_sweep_one(void *arg, uint64_t number)
+{
+	struct stock_sweep *w = arg;
+
+	if (__atomic_load_n(&w->s->stock.stop, __ATOMIC_RELAXED))
+		return 1;
+	if (number < w->below && !bsearch(&number, w->named, w->n, sizeof(number), stock_compare))
+		data_unlink(w->s->order[0].datafd, number);
+	return 0;
+}
+
+/*
+ * A row that names a number below `below` cannot appear later: such numbers were
+ * handed out before this opening, and the journal was replayed before the sweep.
+ */
+static void stock_sweep_run(struct store *s, uint64_t below)
+{
+	struct stock_sweep w = { .s = s, .below = below };
+	struct delta *head = &s->order[0];
+
+	if (reader_get(head->reader, &w.conn))
+		return;
+	if (sqlite3_prepare_v2(w.conn.db, "SELECT data FROM inode WHERE data > 0 ORDER BY data", -1, &w.st, NULL) ==
+		    SQLITE_OK &&
+	    !stock_sweep_collect(&w))
+		data_walk(head->datafd, stock_sweep_one, &w);
+	sqlite3_finalize(w.st);
+	reader_put(head->reader, &w.conn);
+	free(w.named);
+}
+
+static void *stock_main(void *arg)
+{
+	struct store *s = arg;
+	struct stock *k = &s->stock;
+
+	pthread_mutex_lock(&k->lock);
+	while (!k->stop || k->ndead) {
+		uint64_t below = k->sweep_below;
+
+		if (k->nfiles < k->want && !k->stop) {
+			stock_fill_locked(s);
+		} else if (k->ndead) {
+			stock_remove_locked(s);
+		} else if (below) {
+			pthread_mutex_unlock(&k->lock);
+			stock_sweep_run(s, below);
+			pthread_mutex_lock(&k->lock);
+			k->sweep_below = 0;
+		} else {
+			k->busy = false;
+			pthread_cond_broadcast(&k->idle);
+			pthread_cond_wait(&k->wake, &k->lock);
+			k->busy = true;
+		}
+	}
+	k->busy = false;
+	pthread_cond_broadcast(&k->idle);
+	pthread_mutex_unlock(&k->lock);
+	return NULL;
+}
+
+int stock_start(struct store *s)
+{
+	int rc;
+
+	s->stock.busy = true;
+	rc = pthread_create(&s->stock.thread, NULL, stock_main, s);
+	s->stock.started = !rc;
+	return -rc;
+}
+
+void stock_stop(struct store *s)
+{
+	struct stock *k = &s->stock;
+
+	if (!k->started)
+		return;
+	pthread_mutex_lock(&k->lock);
+	__atomic_store_n(&k->stop, true, __ATOMIC_RELAXED);
+	pthread_cond_signal(&k->wake);
+	pthread_mutex_unlock(&k->lock);
+	pthread_join(k->thread, NULL);
+	k->started = false;
+	while (k->nfiles) {
+		k->nfiles--;
+		close(k->files[k->nfiles].fd);
+		data_unlink(s->order[0].datafd, k->files[k->nfiles].number);
+	}
+}
+
+void stock_remove(struct store *s, const uint64_t *numbers, size_t n)
+{
+	struct stock *k = &s->stock;
+	uint64_t *p;
+
+	if (!n)
+		return;
+	pthread_mutex_lock(&k->lock);
+	if (k->ndead + n > k->cap_dead) {
+		size_t cap = (k->ndead + n) * 2;
+
+		p = realloc(k->dead, cap * sizeof(*p));
+		if (p) {
+			k->dead = p;
+			k->cap_dead = cap;
+		}
+	}
+	if (k->ndead + n <= k->cap_dead) {
+		memcpy(k->dead + k->ndead, numbers, n * sizeof(*numbers));
+		k->ndead += n;
+	}
+	pthread_cond_signal(&k->wake);
+	pthread_mutex_unlock(&k->lock);
+}
+
+void stock_drain(struct store *s)
+{
+	struct stock *k = &s->stock;
+
+	pthread_mutex_lock(&k->lock);
+	while (k->started && (k->ndead || k->busy))
+		pthread_cond_wait(&k->idle, &k->lock);
+	pthread_mutex_unlock(&k->lock);
+}
+
+void stock_sweep(struct store *s, uint64_t below)
+{
+	pthread_mutex_lock(&s->stock.lock);
+	s->stock.sweep_below = below;
+	pthread_cond_signal(&s->stock.wake);
+	pthread_mutex_unlock(&s->stock.lock);
+}
+
+/* ---- the face ---- */
+
+/* Takes one from the stock and lets it grow while it is used up faster than filled. */
+static bool stock_take(struct stock *k, struct stock_file *f)
+{
+	bool taken = false;
+
+	pthread_mutex_lock(&k->lock);
+	if (k->nfiles) {
+		*f = k->files[--k->nfiles];
+		taken = true;
+	}
+	if (k->nfiles <= k->want / 2) {
+		if (!taken)
+			k->want = k->want ? k->want * 2 : 8;
+		if (k->want > STOCK_MAX)
+			k->want = STOCK_MAX;
+		if (!k->busy)
+			pthread_cond_signal(&k->wake);
+	}
+	pthread_mutex_unlock(&k->lock);
+	return taken;
+}
+
+int store_data_new(struct store *s, uint64_t *number, int *fd)
+{
+	struct stock_file f;
+
+	if (s->readonly)
+		return -EROFS;
+	if (store_failed(s))
+		return -EROFS;
+	if (!stock_take(&s->stock, &f)) {
+		f.number = numbers_next(s, &s->datas);
+		if (!f.number)
+			return store_failed(s) ? -EROFS : -ENOSPC;
+		f.fd = data_create(s->order[0].datafd, f.number);
+		if (f.fd < 0)
+			return f.fd;
+	}
+	*number = f.number;
+	*fd = f.fd;
+	return 0;
+}
+
+void store_data_abandon(struct store *s, uint64_t number)
+{
+	stock_remove(s, &number, 1);
+}
+
+int store_data_open(struct store *s, uint64_t delta, uint64_t number)
+{
+	bool write = !delta && s->has_head && !s->readonly;
+
+	if (!delta)
+		return s->has_head ? data_open(s->order[0].datafd, number, write ? O_RDWR : O_RDONLY) : -ENOENT;
+	for (size_t i = s->has_head; i < s->norder; i++) {
+		if (s->order[i].id == delta)
+			return data_open(s->order[i].datafd, number, O_RDONLY);
+	}
+	return -ENOENT;
+}

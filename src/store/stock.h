@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Data files made in advance and dead ones removed, both by a thread of their
+ * own, so that neither a create nor an unlink pays for the host's directories.
+ * Making one costs more than everything else in a create together.
+ */
+#ifndef STORE_STOCK_H
+#define STORE_STOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STOCK_MAX 64
+
+struct store;
+
+struct stock_file {
+	uint64_t number;
+	int fd;
+};
+
+struct stock {
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock;
+	pthread_cond_t wake, idle;
+	bool stop, busy;
+	struct stock_file files[STOCK_MAX];
+	size_t nfiles;
+	size_t want;      /* how many to keep; grows as they are used up */
+	uint64_t *dead;   /* data files to remove; no committed row names them */
+	size_t ndead, cap_dead;
+	uint64_t sweep_below; /* stray files below this number are looked for; 0: done */
+};
+
+void stock_init(struct stock *k);
+int stock_start(struct store *s);
+/* Waits for pending removals, removes the unused files, stops the thread. */
+void stock_stop(struct store *s);
+void stock_fini(struct stock *k);
+/* Hands numbers over for removal. Forgets them when there is no memory: the next sweep finds them. */
+void stock_remove(struct store *s, const uint64_t *numbers, size_t n);
+/* Waits until all removals handed over are done. */
+void stock_drain(struct store *s);
+/* Starts a search for data files with numbers below `below` that no row names. */
+void stock_sweep(struct store *s, uint64_t below);
+
+#endif
