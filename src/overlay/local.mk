@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += liboverlay.la
 liboverlay_la_SOURCES = \
 	src/overlay/attr.c src/overlay/attr.h \
 	src/overlay/base.h \
+	src/overlay/diff.c \
 	src/overlay/dirops.h \
 	src/overlay/ioctl.c src/overlay/ioctl.h \
 	src/overlay/load.c \

@@ -231,6 +231,16 @@ int store_read_seen(struct store *s, uint64_t ino, char **path);         /* head
 typedef int (*store_orphan_fn)(void *arg, uint64_t ino, uint64_t session);
 int store_read_orphans(struct store *s, store_orphan_fn fn, void *arg);
 
+/*
+ * Every inode row and every dentry row (ino 0: whiteout) of head and sealed
+ * deltas, each key once with its newest meaning, in no order. row->origin is
+ * borrowed for the call. fn returns non-zero to stop (and that is returned).
+ */
+typedef int (*store_inode_fn)(void *arg, const struct store_inode *row);
+int store_scan_inodes(struct store *s, store_inode_fn fn, void *arg);
+typedef int (*store_scan_dentry_fn)(void *arg, uint64_t parent, const char *name, size_t len, uint64_t ino);
+int store_scan_dentries(struct store *s, store_scan_dentry_fn fn, void *arg);
+
 /* ---- data files ---- */
 
 /*
