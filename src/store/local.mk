@@ -12,6 +12,7 @@ libstore_la_SOURCES = \
 	src/store/layout.c \
 	src/store/numbers.c \
 	src/store/open.c \
+	src/store/parents.c \
 	src/store/read.c \
 	src/store/reader.c src/store/reader.h \
 	src/store/record.c src/store/record.h \
@@ -23,6 +24,7 @@ libstore_la_SOURCES = \
 	src/store/state.h \
 	src/store/stock.c src/store/stock.h \
 	src/store/store.h \
+	src/store/upper.c \
 	src/store/writer.c src/store/writer.h
 
 store_libs = libstore.la $(base_libs) $(SQLITE3_LIBS)

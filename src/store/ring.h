@@ -42,8 +42,10 @@ struct ring {
 
 void ring_init(struct ring *r);
 void ring_fini(struct ring *r);
-/* Makes `journal` in a directory, prewritten; replaces one that is there. `flush`: durable on return. */
-int ring_create(int dirfd, const uint8_t uuid[16], uint64_t size, bool flush);
+/* Makes `journal` in a directory, prewritten, its bytes on their way to the disk; replaces one that is there. */
+int ring_create(int dirfd, const uint8_t uuid[16], uint64_t size);
+/* Flushes a new journal, and the directory. */
+int ring_flush_new(int dirfd);
 /* Opens it. -EUCLEAN: not a journal, damaged or short; -ESTALE: of another upper. */
 int ring_open(struct ring *r, int dirfd, const uint8_t uuid[16]);
 /* The salt of an epoch of a head. */

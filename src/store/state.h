@@ -135,13 +135,43 @@ void reserve_rebuild(struct store *s);
 int recover_head(struct store *s, struct vn_err *err);
 
 /* open.c */
+/* Adds a delta behind the others; takes over path and lockfd also on failure. */
+int store_add_delta(struct store *s, char *path, enum schema_mode mode, int lockfd, struct vn_err *err);
+/* Is this an index of ours, of a format that is known? path is the directory, for the sentence. */
+int index_check_format(sqlite3 *db, const char *path, struct vn_err *err);
+int index_uuid(sqlite3 *db, const char *key, uint8_t uuid[16]);
+
+/* upper.c */
+struct index_facts {
+	const uint8_t *uuid, *upper;
+	const char *parents; /* NULL: none */
+	uint64_t next_ino, next_data, applied, epoch;
+	bool clean;
+};
+/* Makes an empty index.db with the right mode; leaves one that is there. */
+int index_make_file(int dirfd, const char *name);
+/* Makes the tables and facts of a new head, unflushed. */
+int index_create(sqlite3 *db, const struct index_facts *f);
+/* Flushes an index and its log. */
+int index_flush(sqlite3 *db);
+/* Opens the head's index for writing, its ring and its data; makes them for a new upper. The head is order[0]. */
+int upper_open_head(struct store *s, const struct store_config *config, const size_t *at, struct vn_err *err);
+
+/* parents.c */
+bool upper_has_log(const char *path);
 /*
  * Makes sure that another upper is at rest with nothing in its journal, and
  * takes a shared lock of it. Returns the lock's fd.
  */
 int upper_rest(const char *path, unsigned wait_ms, struct vn_err *err);
-/* Adds a delta behind the others; takes over path and lockfd also on failure. */
-int store_add_delta(struct store *s, char *path, enum schema_mode mode, int lockfd, struct vn_err *err);
+/* Opens config's parents and their chains behind what is there; at[i]: the place of parent i in the order. */
+int parents_open(struct store *s, const struct store_config *config, size_t *at, struct vn_err *err);
+/* What is recorded of n parents; malloc()ed. */
+int parents_text(struct store *s, const size_t *at, size_t n, char **text);
+/* Compares what the upper `who` was made over with the parents that are given. -ENOTUNIQ, -ESTALE. */
+int parents_match(struct store *s, const char *who, const char *recorded, const size_t *at, size_t n,
+		  struct vn_err *err);
+int delta_meta_text(struct delta *d, const char *key, char **text);
 
 /* chain.c */
 int chain_load(struct store *s, const char *upper, struct vn_err *err);
