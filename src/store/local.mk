@@ -6,6 +6,7 @@ libstore_la_SOURCES = \
 	src/store/batch.c src/store/batch.h \
 	src/store/chain.c src/store/chain.h \
 	src/store/change.c \
+	src/store/check.c \
 	src/store/commit.c \
 	src/store/data.c src/store/data.h \
 	src/store/fault.c src/store/fault.h \

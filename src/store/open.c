@@ -73,7 +73,7 @@ static int open_delta_meta(struct delta *d, struct vn_err *err)
 /* An entry without meaning yet at the end of the order. Takes over path and lockfd. */
 static int open_append(struct store *s, char *path, enum schema_mode mode, int lockfd)
 {
-	struct delta *order = realloc(s->order, (s->norder + 1) * sizeof(*order));
+	struct delta *order = path ? realloc(s->order, (s->norder + 1) * sizeof(*order)) : NULL;
 	struct delta *d;
 
 	if (!order) {
@@ -132,9 +132,8 @@ static int open_threads(struct store *s, struct vn_err *err)
 /* The head stands in front of the deltas that were opened before it. */
 static int open_head_slot(struct store *s, enum schema_mode mode)
 {
-	char *path = strdup(s->path);
 	struct delta head;
-	int rc = path ? open_append(s, path, mode, -1) : -ENOMEM;
+	int rc = open_append(s, strdup(s->path), mode, -1);
 
 	if (rc)
 		return rc;
@@ -188,27 +187,40 @@ static int open_write(struct store *s, const struct store_config *config, struct
 	return rc ? rc : open_threads(s, err);
 }
 
+/*
+ * How to read an upper: at rest with a shared lock (*lockfd), or, where `shared`
+ * allows it and a server has it, beside that server.
+ */
+static int open_read_mode(struct store *s, const struct store_config *config, int *lockfd, enum schema_mode *mode,
+			  struct vn_err *err)
+{
+	*mode = SCHEMA_IMMUTABLE;
+	*lockfd = upper_rest(s->path, config->shared ? 1 : config->lock_wait_ms, err);
+	if (*lockfd >= 0)
+		return 0;
+	if (!config->shared || *lockfd != -EBUSY)
+		return *lockfd;
+	*lockfd = -1;
+	*mode = SCHEMA_READ;
+	return 0;
+}
+
 static int open_read(struct store *s, const struct store_config *config, struct vn_err *err)
 {
 	size_t *at = s->parents;
 	vn_autofree char *recorded = NULL;
-	char *path;
-	int lockfd = -1, rc = layout_open(s, config, err);
+	enum schema_mode mode;
+	int lockfd, rc = layout_open(s, config, err);
 
-	if (!rc && !config->shared) {
-		lockfd = upper_rest(s->path, config->lock_wait_ms, err);
-		rc = lockfd < 0 ? lockfd : 0;
-	}
+	if (!rc)
+		rc = open_read_mode(s, config, &lockfd, &mode, err);
 	if (rc)
 		return rc;
-	path = strdup(s->path);
-	if (!path)
-		return -ENOMEM;
-	rc = store_add_delta(s, path,
-			     config->shared && upper_has_log(path) ? SCHEMA_READ : SCHEMA_IMMUTABLE, lockfd, err);
+	rc = store_add_delta(s, strdup(s->path), mode, lockfd, err);
+	if (rc)
+		return rc;
 	s->has_head = true;
-	if (!rc)
-		rc = chain_load(s, s->path, err);
+	rc = chain_load(s, s->path, err);
 	if (!rc)
 		rc = parents_open(s, config, at, err);
 	if (!rc && config->nparents) {

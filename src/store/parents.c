@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool upper_has_log(const char *path)
+static bool upper_has_log(const char *path)
 {
 	char name[PATH_MAX + 16];
 	struct stat st;

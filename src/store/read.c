@@ -514,6 +514,83 @@ int store_read_extents(struct store *s, uint64_t delta, uint64_t ino, store_exte
 
 /* ---- whole tables ---- */
 
+/* Does a delta newer than `upto` have a row of this inode? */
+static int read_inode_newer(struct store *s, size_t upto, uint64_t ino)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < upto; i++) {
+		struct read r;
+
+		rc = read_begin(&r, &s->order[i], READER_INODE, ino);
+		if (rc)
+			return rc;
+		rc = read_step(&r);
+		read_end(&r);
+	}
+	return rc;
+}
+
+static int read_scan_inode(struct store *s, size_t i, sqlite3_stmt *st, store_inode_fn fn, void *arg)
+{
+	struct store_inode row = { .ino = (uint64_t)sqlite3_column_int64(st, 16) };
+	int rc = read_inode_newer(s, i, row.ino);
+
+	if (rc)
+		return rc > 0 ? 0 : rc;
+	rc = read_row(st, &row);
+	if (!rc)
+		rc = fn(arg, &row);
+	free((char *)row.origin);
+	return rc;
+}
+
+static int read_scan_dentry(struct store *s, size_t i, sqlite3_stmt *st, store_scan_dentry_fn fn, void *arg)
+{
+	uint64_t parent = (uint64_t)sqlite3_column_int64(st, 0);
+	const char *name = sqlite3_column_blob(st, 1);
+	size_t len = (size_t)sqlite3_column_bytes(st, 1);
+	int rc = read_name_newer(s, i, parent, name, len);
+
+	if (rc)
+		return rc > 0 ? 0 : rc;
+	return fn(arg, parent, name, len, (uint64_t)sqlite3_column_int64(st, 2));
+}
+
+int store_scan_inodes(struct store *s, store_inode_fn fn, void *arg)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < s->norder; i++) {
+		struct read r;
+
+		rc = read_begin(&r, &s->order[i], READER_ALL_INODES, 0);
+		if (rc)
+			return rc;
+		while ((rc = read_step(&r)) > 0 && !(rc = read_scan_inode(s, i, r.st, fn, arg)))
+			;
+		read_end(&r);
+	}
+	return rc;
+}
+
+int store_scan_dentries(struct store *s, store_scan_dentry_fn fn, void *arg)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < s->norder; i++) {
+		struct read r;
+
+		rc = read_begin(&r, &s->order[i], READER_ALL_DENTRIES, 0);
+		if (rc)
+			return rc;
+		while ((rc = read_step(&r)) > 0 && !(rc = read_scan_dentry(s, i, r.st, fn, arg)))
+			;
+		read_end(&r);
+	}
+	return rc;
+}
+
 static int read_baseinos_of(struct delta *d, bool merge, struct read_list *l)
 {
 	struct read r;

@@ -17,6 +17,9 @@ static const char *const reader_sql[READER_STMTS] = {
 	[READER_EXTENTS] = "SELECT start, length, kind FROM extent WHERE ino = ?1 ORDER BY start",
 	[READER_BASEINOS] = "SELECT ino, path FROM baseino",
 	[READER_SEEN] = "SELECT path FROM seen WHERE ino = ?1",
+	[READER_ALL_INODES] = "SELECT mode, uid, gid, rdev, nlink, size, atime, mtime, ctime, btime, flags, state, data,"
+			      " source, below, origin, ino FROM inode",
+	[READER_ALL_DENTRIES] = "SELECT parent, name, ino FROM dentry",
 	[READER_ORPHANS] = "SELECT ino, session FROM orphan",
 };
 

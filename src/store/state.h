@@ -158,7 +158,6 @@ int index_flush(sqlite3 *db);
 int upper_open_head(struct store *s, const struct store_config *config, const size_t *at, struct vn_err *err);
 
 /* parents.c */
-bool upper_has_log(const char *path);
 /*
  * Makes sure that another upper is at rest with nothing in its journal, and
  * takes a shared lock of it. Returns the lock's fd.

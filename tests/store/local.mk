@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
-store_tests = tests/store/store
+store_tests = tests/store/store tests/store/layers
 unit_tests += $(store_tests)
 concurrent_tests += $(store_tests)
 
 tests_store_store_SOURCES = tests/store/store.c tests/store/help.h
 tests_store_store_LDADD = $(test_libs) $(store_libs)
+tests_store_layers_SOURCES = tests/store/layers.c tests/store/help.h
+tests_store_layers_LDADD = $(test_libs) $(store_libs)
