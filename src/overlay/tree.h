@@ -92,6 +92,7 @@ struct ovl_own {
 	bool dead;              /* no row (any more): changes are made in memory only */
 	bool pinned;            /* in tree->pins; under pin_lock */
 	bool written;           /* on tree->written: size and times are ahead of the row */
+	bool emptied;           /* truncated to 0: the next data file is flushed before its row is committed (rule J10) */
 	struct ovl_node *written_next;
 };
 

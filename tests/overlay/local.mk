@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/overlay; link $(test_libs) and $(overlay_libs).
+unit_tests += \
+	tests/overlay/acl \
+	tests/overlay/extents
+tests_overlay_acl_LDADD = $(test_libs) $(overlay_libs)
+tests_overlay_extents_LDADD = $(test_libs) $(overlay_libs)

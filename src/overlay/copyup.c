@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Copy-up of data.
+ *
+ * Order, always: bytes into the data file, then one record that says so, then
+ * memory, then the reply. A crash before the record leaves bytes in the data
+ * file that nobody reads: whatever is not in an extent still comes from below, and
+ * whoever later claims such a place as zeros clears it first.
+ *
+ * What a record may claim is ruled by how a replay treats it after a power cut
+ * (store.h): a DATA extent counts only where the host shows bytes, elsewhere the
+ * file is read below again. So a DATA extent may have holes only where there are
+ * zeros below, too. The same holds for a FULL row that still has `below`: replay
+ * makes it PARTIAL by what the host shows. Ranges made zero on purpose are ZERO
+ * extents, and a file with such becomes FULL only after its data was flushed, with
+ * `below` 0. Nothing punches holes into a FULL file that has `below`
+ * (ovl_copyup_whole() ends that).
+ *
+ * How much is copied: nothing that the write replaces; files up to OVL_WHOLE_MAX
+ * whole; larger ones by a clone where the host has reflinks, else the missing
+ * edges of the 64 KiB blocks that the write touches. A file whose last byte below
+ * was copied is queued, and the ticker makes it FULL.
+ */
+#include "overlay/copyup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <linux/fs.h>
+#endif
+
+#include "base/fd.h"
+#include "overlay/extents.h"
+#include "overlay/file.h"
+#include "overlay/tree.h"
+
+static uint64_t copyup_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ---- extents of a row ---- */
+
+static int copyup_load_extent(void *arg, uint64_t start, uint64_t length, int kind)
+{
+	struct ovl_extents *e = arg;
+	int r = ovl_extents_reserve(e, 1);
+
+	if (!r)
+		ovl_extents_set(e, start, start + length, kind);
+	return r;
+}
+
+int ovl_copyup_load(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_own *own = ovl_own(n);
+	struct ovl_extents *e;
+	int r;
+
+	if (!own || own->state != STORE_PARTIAL || own->extents)
+		return 0;
+	e = ovl_extents_new();
+	if (!e)
+		return -ENOMEM;
+	r = store_read_extents(t->store, own->home->id, n->ino, copyup_load_extent, e);
+	if (r) {
+		ovl_extents_free(e);
+		return r;
+	}
+	own->extents = e;
+	/* a recovery can leave one that only has to be turned */
+	if (!own->home->id && !t->readonly && ovl_copyup_complete(n))
+		ovl_queue_settle(t, n);
+	return 0;
+}
+
+bool ovl_copyup_complete(struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	return ovl_extents_cover(own->extents, 0, copyup_min(own->below, n->size));
+}
+
+static void copyup_merge(struct ovl_extents *into, const struct ovl_extents *add)
+{
+	for (size_t i = 0; i < add->count; i++)
+		ovl_extents_set(into, add->list[i].start, add->list[i].end, add->list[i].kind);
+}
+
+int ovl_copyup_record(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, struct ovl_extents **add)
+{
+	struct ovl_own *own = ovl_own(n);
+	bool partial = own->state == STORE_PARTIAL;
+	struct ovl_op op;
+	uint64_t seq;
+	int r = partial ? ovl_extents_reserve(own->extents, (*add)->count) : 0;
+
+	if (r)
+		return r;
+	row->state = STORE_PARTIAL;
+	ovl_op_begin(&op, t, NULL);
+	ovl_op_inode(&op, n, row);
+	for (size_t i = 0; i < (*add)->count && !own->dead; i++) {
+		const struct ovl_extent *x = &(*add)->list[i];
+
+		store_change_extent(&op.change, n->ino, x->start, x->end - x->start, x->kind);
+	}
+	r = ovl_op_commit(&op, &seq);
+	if (r)
+		return r;
+	if (partial) {
+		copyup_merge(own->extents, *add);
+		ovl_extents_free(*add);
+	} else {
+		ovl_extents_free(own->extents);
+		own->extents = *add;
+	}
+	*add = NULL;
+	ovl_node_apply(t, n, row, seq, true);
+	atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
+	if (ovl_copyup_complete(n))
+		ovl_queue_settle(t, n);
+	return 0;
+}
+
+/* ---- begin, fill, end ---- */
+
+static int copyup_file(struct ovl_copyup *c)
+{
+	struct ovl_own *own = ovl_own(c->n);
+
+	if (own->data) {
+		c->number = own->data;
+		c->fd = ovl_file_own_fd(c->t, c->n, c->file);
+		return c->fd < 0 ? c->fd : 0;
+	}
+	c->fresh = true;
+	return store_data_new(c->t->store, &c->number, &c->fd);
+}
+
+int ovl_copyup_begin(struct ovl_copyup *c, struct ovl_tree *t, struct ovl_node *n)
+{
+	int r = ovl_copyup_load(t, n);
+
+	*c = (struct ovl_copyup){.t = t, .n = n, .fd = -1};
+	if (r)
+		return r;
+	r = ovl_file_get(t, n, true, &c->file);
+	if (r)
+		return r;
+	c->add = ovl_extents_new();
+	r = c->add ? copyup_file(c) : -ENOMEM;
+	if (r) {
+		ovl_extents_free(c->add);
+		ovl_file_put(t, c->file);
+	}
+	return r;
+}
+
+int ovl_copyup_add(struct ovl_copyup *c, uint64_t from, uint64_t to)
+{
+	int r = ovl_extents_reserve(c->add, 1);
+
+	if (!r)
+		ovl_extents_set(c->add, from, to, STORE_EXTENT_DATA);
+	return r;
+}
+
+/* One stretch that is read below: copied, or left a hole where there are zeros below. */
+static int copyup_run(struct ovl_copyup *c, uint64_t pos, uint64_t to, uint64_t *end)
+{
+	struct ovl_run run;
+	int r = ovl_run_below(c->t, c->n, c->file, pos, to, &run);
+
+	if (!r && !c->fresh)
+		r = ovl_run_clear(c->fd, pos, run.end);
+	if (!r && run.fd >= 0) {
+		r = ovl_run_copy(run.fd, c->fd, pos, run.end);
+		c->copied += run.end - pos;
+	}
+	if (!r)
+		r = ovl_copyup_add(c, pos, run.end);
+	*end = run.end;
+	return r;
+}
+
+int ovl_copyup_fill(struct ovl_copyup *c, uint64_t from, uint64_t to)
+{
+	struct ovl_own *own = ovl_own(c->n);
+	int r = 0;
+
+	to = copyup_min(to, own->below);
+	while (from < to && !r) {
+		uint64_t end = to;
+
+		if (own->state == STORE_PARTIAL &&
+		    ovl_extents_at(own->extents, from, &end) != STORE_EXTENT_NONE)
+			from = end;
+		else
+			r = copyup_run(c, from, copyup_min(end, to), &from);
+	}
+	return r;
+}
+
+/* Clears what was put where nothing is recorded, so that the data file takes no space for it. */
+static void copyup_take_back(struct ovl_copyup *c)
+{
+	struct ovl_own *own = ovl_own(c->n);
+
+	for (size_t i = 0; i < c->add->count; i++) {
+		uint64_t pos = c->add->list[i].start, to = c->add->list[i].end, end;
+
+		for (; pos < to; pos = end) {
+			int kind = STORE_EXTENT_NONE;
+
+			end = to;
+			if (own->state == STORE_PARTIAL)
+				kind = ovl_extents_at(own->extents, pos, &end);
+			end = copyup_min(end, to);
+			if (kind != STORE_EXTENT_DATA && ovl_run_clear(c->fd, pos, end))
+				return; /* garbage nobody reads: see the head of this file */
+		}
+	}
+}
+
+static void copyup_abandon(struct ovl_copyup *c)
+{
+	if (c->fresh) {
+		close(c->fd);
+		store_data_abandon(c->t->store, c->number);
+	} else if (c->add) {
+		copyup_take_back(c);
+	}
+}
+
+int ovl_copyup_end(struct ovl_copyup *c, struct store_inode *row, int r)
+{
+	bool first = ovl_own(c->n)->state == STORE_BELOW;
+
+	if (!r) {
+		row->data = c->number;
+		r = ovl_copyup_record(c->t, c->n, row, &c->add);
+	}
+	if (r) {
+		copyup_abandon(c);
+	} else {
+		if (c->fresh)
+			ovl_file_adopt(c->t, c->file, c->number, c->fd);
+		atomic_fetch_add(&c->t->copied_up, first);
+		atomic_fetch_add(&c->t->copied_bytes, c->copied);
+	}
+	ovl_extents_free(c->add);
+	ovl_file_put(c->t, c->file);
+	return r;
+}
+
+/* ---- reflink ---- */
+
+/* Layers share a bit when there are more than 63; the last one is for sealed deltas. */
+static uint64_t copyup_layer_bit(const struct ovl_copyup *c, const struct ovl_level *l)
+{
+	return UINT64_C(1) << (l->base ? c->n->layer % 63 : 63);
+}
+
+#ifdef FICLONE
+static bool copyup_clone_fd(struct ovl_copyup *c, int src, uint64_t bit)
+{
+	struct ovl_own *own = ovl_own(c->n);
+	struct stat st;
+
+	if (ioctl(c->fd, FICLONE, src)) {
+		if (errno == EOPNOTSUPP || errno == ENOTTY)
+			atomic_store(&c->t->files->no_reflink, UINT64_MAX);
+		else if (errno == EXDEV)
+			atomic_fetch_or(&c->t->files->no_reflink, bit);
+		return false;
+	}
+	/* below may be less than the source; a source that shrank is for the slow way to find */
+	return !fstat(c->fd, &st) && (uint64_t)st.st_size >= own->below && !ftruncate(c->fd, (off_t)own->below) &&
+	       !ovl_copyup_add(c, 0, own->below);
+}
+#endif
+
+/* Clones all that is below into a fresh data file, if it lies in one file and the host can. */
+static bool copyup_clone(struct ovl_copyup *c)
+{
+#ifdef FICLONE
+	struct ovl_level *l = c->file->levels;
+	uint64_t bit = c->file->nlevels ? copyup_layer_bit(c, l) : 0;
+	struct ovl_run run;
+
+	if (!c->fresh || !bit || l->kind != OVL_LEVEL_WHOLE || l->size < ovl_own(c->n)->below ||
+	    atomic_load(&c->t->files->no_reflink) & bit)
+		return false;
+	return !ovl_run_below(c->t, c->n, c->file, 0, ovl_own(c->n)->below, &run) &&
+	       copyup_clone_fd(c, run.fd, bit);
+#else
+	return false;
+#endif
+}
+
+/* ---- writing ---- */
+
+/* The parts of the blocks around [off, end) that the write does not replace. */
+static int copyup_fill_edges(struct ovl_copyup *c, uint64_t off, uint64_t end)
+{
+	struct ovl_own *own = ovl_own(c->n);
+	bool whole = c->fresh && own->below <= OVL_WHOLE_MAX;
+	uint64_t from = whole ? 0 : off / OVL_BLOCK * OVL_BLOCK;
+	uint64_t to = whole || end > UINT64_MAX - OVL_BLOCK ? UINT64_MAX : (end + OVL_BLOCK - 1) / OVL_BLOCK * OVL_BLOCK;
+	int r;
+
+	if (copyup_clone(c))
+		return 0;
+	r = ovl_copyup_fill(c, from, off);
+	return r ? r : ovl_copyup_fill(c, end, to);
+}
+
+/* Inside of what is in the data file already: nothing to record but times, and those later. */
+static ssize_t copyup_overwrite(struct ovl_tree *t, struct ovl_node *n, const struct ovl_io *io, size_t skip,
+				size_t len, uint64_t off, int64_t now)
+{
+	struct ovl_file *f;
+	ssize_t done = ovl_file_get(t, n, true, &f);
+
+	if (done < 0)
+		return done;
+	done = ovl_file_own_fd(t, n, f);
+	if (done >= 0)
+		done = ovl_run_write((int)done, io, skip, len, off);
+	ovl_file_put(t, f);
+	if (done > 0 && now)
+		n->mtime = n->ctime = now;
+	if (done > 0)
+		ovl_queue_settle(t, n);
+	return done;
+}
+
+static bool copyup_in_place(struct ovl_node *n, uint64_t off, size_t len)
+{
+	const struct ovl_own *own = ovl_own(n);
+	uint64_t end;
+
+	return own->state == STORE_PARTIAL && ovl_extents_at(own->extents, off, &end) == STORE_EXTENT_DATA &&
+	       end - off >= len;
+}
+
+ssize_t ovl_copyup_write(struct ovl_tree *t, struct ovl_node *n, const struct ovl_io *io, size_t skip, size_t len,
+			 uint64_t off, int64_t now)
+{
+	struct ovl_copyup c;
+	struct store_inode row;
+	ssize_t done = 0;
+	int r = ovl_copyup_load(t, n);
+
+	if (!r && copyup_in_place(n, off, len))
+		return copyup_overwrite(t, n, io, skip, len, off, now);
+	if (!r)
+		r = ovl_copyup_begin(&c, t, n);
+	if (r)
+		return r;
+	r = copyup_fill_edges(&c, off, off + len);
+	if (!r)
+		done = ovl_run_write(c.fd, io, skip, len, off);
+	if (!r && done <= 0)
+		r = done < 0 ? (int)done : -EIO;
+	if (!r)
+		r = ovl_copyup_add(&c, off, off + (uint64_t)done);
+	ovl_row(n, &row);
+	if (off + (uint64_t)done > row.size)
+		row.size = off + (uint64_t)done;
+	if (now)
+		row.mtime = row.ctime = now;
+	r = ovl_copyup_end(&c, &row, r);
+	return r ? r : done;
+}
+
+/* ---- the first bytes of a file without any ---- */
+
+/*
+ * Nothing is below, so the row can be FULL at once: what a power cut leaves of the
+ * data file are the bytes that were flushed, then zeros. Only after a truncation
+ * of older bytes is it flushed first, lest both be gone (rule J10). Takes over fd
+ * when it succeeds; else fd and number stay the caller's.
+ */
+int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd)
+{
+	struct ovl_own *own = ovl_own(n);
+	struct ovl_file *f;
+	struct ovl_op op;
+	uint64_t seq;
+	int r;
+
+	row->state = STORE_FULL;
+	row->data = number;
+	row->below = 0;
+	ovl_op_begin(&op, t, NULL);
+	ovl_op_inode(&op, n, row);
+	if (own->emptied && !own->dead)
+		store_change_data_flush(&op.change, number);
+	r = ovl_op_commit(&op, &seq);
+	if (r)
+		return r;
+	own->emptied = false;
+	ovl_node_apply(t, n, row, seq, true);
+	atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
+	if (ovl_file_get(t, n, false, &f)) {
+		close(fd); /* no memory to keep it: it is opened again when it is needed */
+	} else {
+		ovl_file_adopt(t, f, number, fd);
+		ovl_file_put(t, f);
+	}
+	if (row->flags & STORE_STALE)
+		ovl_queue_settle(t, n);
+	return 0;
+}
+
+/* ---- becoming FULL ---- */
+
+/* What no DATA extent covers must be zeros in the data file, too, and its length the file's. */
+static int turn_clean(struct ovl_node *n, int fd)
+{
+	const struct ovl_own *own = ovl_own(n);
+	uint64_t pos = 0, end;
+
+	for (; pos < n->size; pos = end) {
+		int kind = ovl_extents_at(own->extents, pos, &end);
+		int r;
+
+		end = copyup_min(end, n->size);
+		r = kind == STORE_EXTENT_DATA ? 0 : ovl_run_clear(fd, pos, end);
+		if (r)
+			return r;
+	}
+	return ftruncate(fd, (off_t)n->size) ? -errno : 0;
+}
+
+static int turn_data(struct ovl_tree *t, struct ovl_node *n, bool flush)
+{
+	struct ovl_file *f;
+	int r = ovl_file_get(t, n, true, &f);
+	int fd;
+
+	if (r)
+		return r;
+	fd = ovl_file_own_fd(t, n, f);
+	r = fd < 0 ? fd : turn_clean(n, fd);
+	if (!r && flush)
+		r = vn_fdatasync(fd);
+	ovl_file_put(t, f);
+	return r;
+}
+
+int ovl_copyup_turn(struct ovl_tree *t, struct ovl_node *n, bool flush)
+{
+	struct ovl_own *own = ovl_own(n);
+	struct store_inode row;
+	struct ovl_op op;
+	uint64_t seq;
+	int r;
+
+	flush = flush || ovl_extents_any(own->extents, STORE_EXTENT_ZERO, own->below);
+	r = own->data ? turn_data(t, n, flush) : 0;
+	if (r)
+		return r;
+	ovl_row(n, &row);
+	row.state = own->data ? STORE_FULL : STORE_NONE;
+	if (flush || !own->data)
+		row.below = 0;
+	ovl_op_begin(&op, t, NULL);
+	ovl_op_inode(&op, n, &row);
+	if (!own->dead)
+		store_change_extents_gone(&op.change, n->ino, 0);
+	if (!own->dead && !flush && own->data)
+		store_change_data_flush(&op.change, own->data);
+	r = ovl_op_commit(&op, &seq);
+	if (r)
+		return r;
+	ovl_node_apply(t, n, &row, seq, true);
+	ovl_extents_free(own->extents);
+	own->extents = NULL;
+	atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
+	return 0;
+}
+
+/* A FULL file that remembers what was below: its data is flushed and that forgotten. */
+static int whole_sever(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct store_inode row;
+	struct ovl_file *f;
+	struct ovl_op op;
+	uint64_t seq;
+	int r = ovl_file_get(t, n, false, &f);
+	int fd;
+
+	if (r)
+		return r;
+	fd = ovl_file_own_fd(t, n, f);
+	r = fd < 0 ? fd : vn_fdatasync(fd);
+	ovl_file_put(t, f);
+	if (r)
+		return r;
+	ovl_row(n, &row);
+	row.below = 0;
+	ovl_op_begin(&op, t, NULL);
+	ovl_op_inode(&op, n, &row);
+	r = ovl_op_commit(&op, &seq);
+	if (!r)
+		ovl_node_apply(t, n, &row, seq, true);
+	return r;
+}
+
+static int whole_first(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct store_inode row;
+	uint64_t number;
+	int fd, r = store_data_new(t->store, &number, &fd);
+
+	if (r)
+		return r;
+	ovl_row(n, &row);
+	r = ftruncate(fd, (off_t)row.size) ? -errno : ovl_copyup_first(t, n, &row, number, fd);
+	if (r) {
+		close(fd);
+		store_data_abandon(t->store, number);
+	}
+	return r;
+}
+
+static int whole_fill(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_copyup c;
+	struct store_inode row;
+	int r = ovl_copyup_begin(&c, t, n);
+
+	if (r)
+		return r;
+	r = copyup_clone(&c) ? 0 : ovl_copyup_fill(&c, 0, UINT64_MAX);
+	ovl_row(n, &row);
+	return ovl_copyup_end(&c, &row, r);
+}
+
+int ovl_copyup_whole(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_own *own = ovl_own(n);
+	int r = 0;
+
+	if (own->state == STORE_BELOW || own->state == STORE_PARTIAL) {
+		r = whole_fill(t, n);
+		if (!r)
+			r = ovl_copyup_turn(t, n, true);
+	}
+	if (!r && own->state == STORE_NONE)
+		r = whole_first(t, n);
+	if (!r && own->below)
+		r = whole_sever(t, n);
+	return r;
+}

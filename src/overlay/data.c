@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reading and writing. The usual cases, a FULL or untouched file, cost one system
+ * call and no memory; see copyup.c for what a write into the others does.
+ *
+ * Reading never copies up and changes no time. A file of the base that has become
+ * shorter than it was when its node was made gives -EIO behind its end: the lowers
+ * must not change, and zeros would be an invention.
+ */
+#include "overlay/data.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/iov.h"
+#include "base/scope.h"
+#include "overlay/copyup.h"
+#include "overlay/extents.h"
+#include "overlay/file.h"
+#include "overlay/tree.h"
+#include "overlay/xattr.h"
+
+/* ---- locks ---- */
+
+int ovl_data_lock_shared(struct ovl_tree *t, struct ovl_node *n)
+{
+	for (;;) {
+		struct ovl_own *own;
+		int r;
+
+		pthread_rwlock_rdlock(&n->lock);
+		own = ovl_own(n);
+		if (!own || own->state != STORE_PARTIAL || own->extents)
+			return 0;
+		pthread_rwlock_unlock(&n->lock);
+		pthread_rwlock_wrlock(&n->lock);
+		r = ovl_copyup_load(t, n);
+		pthread_rwlock_unlock(&n->lock);
+		if (r)
+			return r;
+	}
+}
+
+/* ---- reading ---- */
+
+/* The file of a node, with levels where its state reads them; NULL for one that has no bytes. */
+static int data_file(struct ovl_tree *t, struct ovl_node *n, struct ovl_file **f)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	*f = NULL;
+	if (own && own->state == STORE_NONE)
+		return 0;
+	return ovl_file_get(t, n, !own || own->state != STORE_FULL, f);
+}
+
+/* One run into the iovec. Its bytes are all there, unless the host lost some. */
+static int data_read_run(const struct ovl_run *run, const struct ovl_io *io, size_t skip, size_t len, uint64_t off)
+{
+	ssize_t got;
+
+	if (run->fd < 0) {
+		vn_iov_zero(io->iov, io->count, skip, len);
+		return 0;
+	}
+	got = ovl_run_read(run->fd, io, skip, len, off);
+	if (got < 0)
+		return (int)got;
+	if ((size_t)got == len)
+		return 0;
+	if (!run->own)
+		return -EIO;
+	/* a power cut took the end of a data file that was not flushed */
+	vn_iov_zero(io->iov, io->count, skip + (size_t)got, len - (size_t)got);
+	return 0;
+}
+
+ssize_t ovl_data_read_locked(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io)
+{
+	struct ovl_file *f;
+	size_t want = io->total, done = 0;
+	int r;
+
+	if (off >= n->size)
+		return 0;
+	if (want > n->size - off)
+		want = n->size - off;
+	r = data_file(t, n, &f);
+	while (!r && done < want) {
+		struct ovl_run run;
+		size_t len = want - done;
+
+		r = ovl_run_at(t, n, f, off + done, &run);
+		if (!r && len > run.end - (off + done))
+			len = run.end - (off + done);
+		if (!r)
+			r = data_read_run(&run, io, done, len, off + done);
+		done += len;
+	}
+	ovl_file_put(t, f);
+	return r ? r : (ssize_t)done;
+}
+
+ssize_t ovl_data_read(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct iovec *iov, int iovcnt)
+{
+	struct ovl_io io = {iov, (size_t)iovcnt, vn_iov_total(iov, (size_t)iovcnt)};
+	ssize_t r;
+
+	if (io.total > SSIZE_MAX || !io.total)
+		return io.total ? -EINVAL : 0;
+	r = ovl_data_lock_shared(t, n);
+	if (r)
+		return r;
+	r = ovl_data_read_locked(t, n, off, &io);
+	pthread_rwlock_unlock(&n->lock);
+	return r;
+}
+
+/* ---- what every change has to do besides ---- */
+
+int ovl_data_writable(struct ovl_tree *t, struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	if (!t->store || t->readonly || !own || own->home->id)
+		return -EROFS;
+	return own->flags & (STORE_IMMUTABLE | STORE_APPEND) ? -EPERM : 0;
+}
+
+int ovl_data_strip(struct ovl_tree *t, struct ovl_node *n, uint32_t mode)
+{
+	struct store_inode row;
+	struct ovl_op op;
+	uint64_t seq;
+	int caps, r;
+
+	ovl_op_begin(&op, t, NULL);
+	caps = ovl_xattr_kill_caps(&op, n);
+	if (caps < 0 || (!caps && mode == n->mode)) {
+		ovl_op_abandon(&op);
+		return caps;
+	}
+	ovl_row(n, &row);
+	row.mode = mode;
+	row.ctime = vn_now_ns();
+	ovl_op_inode(&op, n, &row);
+	r = ovl_op_commit(&op, &seq);
+	if (!r)
+		ovl_node_apply(t, n, &row, seq, true);
+	return r;
+}
+
+static void data_blocks_unknown(struct ovl_node *n)
+{
+	if (atomic_load_explicit(&n->flags, memory_order_relaxed) & OVL_NODE_BLOCKS)
+		atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
+}
+
+void ovl_data_changed(struct ovl_tree *t, struct ovl_node *n, int64_t now)
+{
+	if (now)
+		n->mtime = n->ctime = now;
+	data_blocks_unknown(n);
+	ovl_queue_settle(t, n);
+}
+
+void ovl_data_grown(struct ovl_node *n, uint64_t size)
+{
+	if (size > n->size)
+		n->size = size;
+}
+
+/* ---- writing ---- */
+
+static ssize_t write_full(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io, size_t skip,
+			  int64_t now)
+{
+	struct ovl_file *f;
+	ssize_t done = ovl_mark_written(t, NULL, n);
+
+	if (!done)
+		done = ovl_file_get(t, n, false, &f);
+	if (done)
+		return done;
+	done = ovl_file_own_fd(t, n, f);
+	if (done >= 0)
+		done = ovl_run_write((int)done, io, skip, io->total - skip, off);
+	ovl_file_put(t, f);
+	if (done > 0) {
+		ovl_data_grown(n, off + (uint64_t)done);
+		if (now)
+			n->mtime = n->ctime = now;
+		data_blocks_unknown(n);
+	}
+	return done;
+}
+
+/* The first bytes of a file without any: data file, bytes, then the row. */
+static ssize_t write_first(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io, size_t skip,
+			   int64_t now)
+{
+	struct store_inode row;
+	uint64_t number, end;
+	int fd, r = store_data_new(t->store, &number, &fd);
+	ssize_t done;
+
+	if (r)
+		return r;
+	done = ovl_run_write(fd, io, skip, io->total - skip, off);
+	r = done > 0 ? 0 : done < 0 ? (int)done : -EIO;
+	end = off + (uint64_t)done;
+	if (!r && end < n->size && ftruncate(fd, (off_t)n->size))
+		r = -errno;
+	if (!r) {
+		ovl_row(n, &row);
+		row.size = end < n->size ? n->size : end;
+		row.flags |= STORE_STALE;
+		if (now)
+			row.mtime = row.ctime = now;
+		r = ovl_copyup_first(t, n, &row, number, fd);
+	}
+	if (r) {
+		close(fd);
+		store_data_abandon(t->store, number);
+	}
+	return r ? r : done;
+}
+
+ssize_t ovl_data_write_locked(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io,
+			      size_t skip, int64_t now)
+{
+	const struct ovl_own *own = ovl_own(n);
+	size_t len = io->total - skip;
+
+	if (off > INT64_MAX || len > INT64_MAX - off)
+		return -EFBIG;
+	if (!len)
+		return 0;
+	switch (own->state) {
+	case STORE_FULL:
+		return write_full(t, n, off, io, skip, now);
+	case STORE_NONE:
+		return write_first(t, n, off, io, skip, now);
+	default:
+		return ovl_copyup_write(t, n, io, skip, len, off, now);
+	}
+}
+
+/*
+ * Where a client's write goes, and how much of it is left out. A late write-back of
+ * a page of an append-only file begins before the end; what stands there already
+ * is the same or must not change, so it is skipped.
+ */
+static int write_place(struct ovl_tree *t, struct ovl_node *n, uint64_t *off, size_t *skip, size_t len, uint32_t flags)
+{
+	bool cached = flags & VN_WRITE_CACHE;
+	int r = ovl_data_writable(t, n);
+
+	if (flags & VN_WRITE_APPEND && !cached)
+		*off = n->size;
+	*skip = 0;
+	if (r != -EPERM || ovl_own(n)->flags & STORE_IMMUTABLE)
+		return r;
+	if (*off < n->size && !cached)
+		return -EPERM;
+	if (*off < n->size)
+		*skip = len < n->size - *off ? len : n->size - *off;
+	return 0;
+}
+
+ssize_t ovl_data_write(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, uint64_t off,
+		       const struct iovec *iov, int iovcnt, uint32_t flags)
+{
+	struct ovl_io io = {iov, (size_t)iovcnt, vn_iov_total(iov, (size_t)iovcnt)};
+	bool own_times = flags & VN_WRITE_CACHE && ctx->session->config.writeback;
+	vn_autounlock_rw pthread_rwlock_t *held = vn_lock_wr(&n->lock);
+	size_t skip;
+	ssize_t done;
+	int r;
+
+	if (io.total > SSIZE_MAX)
+		return -EINVAL;
+	r = write_place(t, n, &off, &skip, io.total, flags);
+	if (!r && io.total > skip)
+		r = ovl_data_strip(t, n, flags & VN_WRITE_KILL_SUIDGID ? ovl_mode_killed(n->mode) : n->mode);
+	if (r)
+		return r;
+	done = ovl_data_write_locked(t, n, off + skip, &io, skip, own_times ? 0 : vn_now_ns());
+	return done < 0 ? done : done + (ssize_t)skip;
+}
+
+/* ---- fsync ---- */
+
+/*
+ * The descriptor is kept by its file, so the flush needs no lock: writes go on
+ * meanwhile. What a FULL row does not know yet (size, times) is in the data file.
+ */
+int ovl_data_fsync(struct ovl_tree *t, struct ovl_node *n, bool datasync)
+{
+	struct ovl_file *f = NULL;
+	uint64_t seq;
+	int fd = -1, r = 0;
+
+	if (!t->store || t->readonly)
+		return 0;
+	pthread_rwlock_rdlock(&n->lock);
+	struct ovl_own *own = ovl_own(n);
+	seq = own ? own->hard_seq : 0;
+	if (own && !ovl_is_dir(n) && own->data && !own->home->id) {
+		r = ovl_file_get(t, n, own->state != STORE_FULL, &f);
+		if (!r)
+			fd = ovl_file_own_fd(t, n, f);
+		r = r ? r : fd < 0 ? fd : 0;
+	}
+	pthread_rwlock_unlock(&n->lock);
+	if (!r && own)
+		r = store_fsync(t->store, fd, datasync, seq);
+	ovl_file_put(t, f);
+	return r;
+}
+
+/* ---- blocks ---- */
+
+static uint64_t blocks_of(uint64_t bytes)
+{
+	return bytes / 512 + (bytes % 512 != 0);
+}
+
+/* What the host says of the own data file; it may keep a file that is all data in its inode. */
+static uint64_t blocks_host(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_file *f;
+	struct stat st;
+	uint64_t blocks = blocks_of(n->size);
+	int fd;
+
+	if (ovl_file_get(t, n, ovl_own(n)->state != STORE_FULL, &f))
+		return blocks;
+	fd = ovl_file_own_fd(t, n, f);
+	if (fd >= 0 && !fstat(fd, &st)) {
+		blocks = (uint64_t)st.st_blocks;
+		if (!blocks && st.st_size && lseek(fd, 0, SEEK_DATA) >= 0)
+			blocks = 1;
+	}
+	ovl_file_put(t, f);
+	return blocks;
+}
+
+/* Several readers may find it out at once; each stores the same. */
+static uint64_t blocks_keep(struct ovl_tree *t, struct ovl_node *n, uint64_t blocks)
+{
+	__atomic_store_n(&n->blocks, blocks, __ATOMIC_RELAXED);
+	if (!ovl_file_mapped(t, n))
+		atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);
+	return blocks;
+}
+
+uint64_t ovl_data_blocks(struct ovl_tree *t, struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	if (own && own->state == STORE_NONE)
+		return 0;
+	if (atomic_load(&n->flags) & OVL_NODE_BLOCKS)
+		return __atomic_load_n(&n->blocks, __ATOMIC_RELAXED);
+	if (!own || own->state == STORE_BELOW)
+		return blocks_of(ovl_run_limit(n));
+	if (own->state == STORE_FULL)
+		return blocks_keep(t, n, blocks_host(t, n));
+	if (!own->extents)
+		return blocks_of(own->below);
+	return (own->data ? blocks_host(t, n) : 0) +
+	       blocks_of(ovl_extents_missing(own->extents, own->below));
+}
+
+/* ---- settle and drop ---- */
+
+int ovl_data_settle(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_own *own = ovl_own(n);
+	struct store_inode row;
+	struct ovl_op op;
+	uint64_t seq;
+	int r;
+
+	if (!own || own->dead || own->home->id || t->readonly)
+		return 0;
+	if (own->state == STORE_PARTIAL && own->extents && ovl_copyup_complete(n))
+		return ovl_copyup_turn(t, n, false);
+	ovl_row(n, &row);
+	/* in the index by now, and its data was flushed before: no replay will want what is below */
+	if (own->state == STORE_FULL && store_visible(t->store) >= own->hard_seq)
+		row.below = 0;
+	ovl_op_begin(&op, t, NULL);
+	op.change.flags |= STORE_CHANGE_TIMES;
+	ovl_op_inode(&op, n, &row);
+	r = ovl_op_commit(&op, &seq);
+	if (!r)
+		ovl_node_apply(t, n, &row, seq, false);
+	return r;
+}
+
+/* A failure leaves the file to the sweep at the next open. */
+static void drop_dead(struct ovl_tree *t, uint64_t number)
+{
+	struct ovl_op op;
+	uint64_t seq;
+
+	ovl_op_begin(&op, t, NULL);
+	op.change.flags |= STORE_CHANGE_FREES;
+	store_change_data_gone(&op.change, number);
+	ovl_op_commit(&op, &seq);
+}
+
+void ovl_data_drop(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_own *own = ovl_own(n);
+
+	if (atomic_load(&n->flags) & (OVL_NODE_DIR | OVL_NODE_VIRTUAL))
+		return;
+	ovl_file_drop(t, n);
+	if (!own)
+		return;
+	ovl_extents_free(own->extents);
+	own->extents = NULL;
+	if (own->dead && own->data && !own->home->id) {
+		drop_dead(t, own->data);
+		own->data = 0;
+	}
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/iov.h"
+#include "base/scope.h"
+#include "overlay/extents.h"
+#include "overlay/file.h"
+#include "overlay/tree.h"
+
+#define RUN_IOV 128 /* elements per system call when an iovec has to be cut */
+#define RUN_BUFFER (128u << 10)
+
+static uint64_t run_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t ovl_run_limit(struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	if (!own)
+		return n->odir ? n->base_size : 0;
+	return own->state == STORE_BELOW || own->state == STORE_PARTIAL ? own->below : 0;
+}
+
+/* ---- which level ---- */
+
+static int run_level(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *l, struct ovl_run *run)
+{
+	int fd = ovl_file_level_fd(t, n, l);
+
+	run->fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+int ovl_run_below(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, uint64_t pos, uint64_t to,
+		  struct ovl_run *run)
+{
+	*run = (struct ovl_run){.fd = -1, .end = to};
+	for (size_t i = 0; i < f->nlevels && pos < f->levels[i].size; i++) {
+		struct ovl_level *l = &f->levels[i];
+		uint64_t end;
+		int kind;
+
+		run->end = run_min(run->end, l->size);
+		if (l->kind == OVL_LEVEL_EMPTY)
+			return 0;
+		if (l->kind == OVL_LEVEL_WHOLE)
+			return run_level(t, n, l, run);
+		kind = ovl_extents_at(l->extents, pos, &end);
+		run->end = run_min(run->end, end);
+		if (kind == STORE_EXTENT_DATA)
+			return run_level(t, n, l, run);
+		if (kind == STORE_EXTENT_ZERO || pos >= l->below)
+			return 0;
+		run->end = run_min(run->end, l->below);
+	}
+	return 0;
+}
+
+static int run_own(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, struct ovl_run *run)
+{
+	int fd = ovl_file_own_fd(t, n, f);
+
+	run->fd = fd;
+	run->own = true;
+	return fd < 0 ? fd : 0;
+}
+
+int ovl_run_at(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, uint64_t pos, struct ovl_run *run)
+{
+	const struct ovl_own *own = ovl_own(n);
+	uint64_t limit = ovl_run_limit(n), end;
+	int kind = STORE_EXTENT_NONE;
+
+	*run = (struct ovl_run){.fd = -1, .end = n->size};
+	if (own && own->state == STORE_FULL)
+		return run_own(t, n, f, run);
+	if (own && own->state == STORE_PARTIAL) {
+		kind = ovl_extents_at(own->extents, pos, &end);
+		run->end = run_min(run->end, end);
+	}
+	if (kind == STORE_EXTENT_DATA)
+		return run_own(t, n, f, run);
+	if (kind == STORE_EXTENT_ZERO || pos >= limit)
+		return 0;
+	return ovl_run_below(t, n, f, pos, run_min(run->end, limit), run);
+}
+
+/* ---- moving bytes ---- */
+
+typedef ssize_t (*run_transfer)(int fd, const struct iovec *iov, int count, off_t off);
+
+/* One call for as much as fits; whole iovecs go to the host as they are. */
+static ssize_t run_once(run_transfer transfer, int fd, const struct ovl_io *io, size_t skip, size_t len, uint64_t off)
+{
+	struct iovec part[RUN_IOV];
+	ssize_t moved;
+
+	do {
+		if (!skip && len == io->total && io->count <= IOV_MAX)
+			moved = transfer(fd, io->iov, (int)io->count, (off_t)off);
+		else
+			moved = transfer(fd, part, (int)vn_iov_slice(part, RUN_IOV, io->iov, io->count, skip, len),
+					 (off_t)off);
+	} while (moved < 0 && errno == EINTR);
+	return moved < 0 ? -errno : moved;
+}
+
+static ssize_t run_all(run_transfer transfer, int fd, const struct ovl_io *io, size_t skip, size_t len, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t moved = run_once(transfer, fd, io, skip + done, len - done, off + done);
+
+		if (moved < 0 && !done)
+			return moved;
+		if (moved <= 0)
+			break;
+		done += (size_t)moved;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t ovl_run_read(int fd, const struct ovl_io *io, size_t skip, size_t len, uint64_t off)
+{
+	return run_all(preadv, fd, io, skip, len, off);
+}
+
+ssize_t ovl_run_write(int fd, const struct ovl_io *io, size_t skip, size_t len, uint64_t off)
+{
+	return run_all(pwritev, fd, io, skip, len, off);
+}
+
+int64_t ovl_run_seek(int fd, uint64_t pos, uint64_t end, int whence)
+{
+	off_t at = lseek(fd, (off_t)pos, whence);
+
+	if (at >= 0)
+		return (int64_t)run_min((uint64_t)at, end);
+	if (errno == ENXIO) /* behind the last byte */
+		return (int64_t)(whence == SEEK_DATA ? end : pos);
+	if (errno == EINVAL || errno == EOPNOTSUPP)
+		return (int64_t)(whence == SEEK_DATA ? pos : end);
+	return -errno;
+}
+
+/* Through memory, where the host has no better way. */
+static int run_copy_buffered(int src, int dst, uint64_t from, uint64_t to)
+{
+	vn_autofree char *buf = malloc(run_min(RUN_BUFFER, to - from));
+
+	if (!buf)
+		return -ENOMEM;
+	while (from < to) {
+		size_t want = run_min(RUN_BUFFER, to - from);
+		ssize_t got = vn_pread_full(src, buf, want, (off_t)from);
+		ssize_t put;
+
+		if (got != (ssize_t)want)
+			return got < 0 ? (int)got : -EIO;
+		put = vn_pwrite_full(dst, buf, want, (off_t)from);
+		if (put < 0)
+			return (int)put;
+		if ((size_t)put < want)
+			return -ENOSPC;
+		from += want;
+	}
+	return 0;
+}
+
+/* In the host, as far as it gets. Returns how far. */
+static uint64_t run_copy_host(int src, int dst, uint64_t from, uint64_t to)
+{
+	off_t in = (off_t)from, out = (off_t)from;
+
+	while ((uint64_t)in < to) {
+		ssize_t n = copy_file_range(src, &in, dst, &out, to - (uint64_t)in, 0);
+
+		if (n <= 0 && !(n < 0 && errno == EINTR))
+			break;
+	}
+	return (uint64_t)in;
+}
+
+static int run_copy_data(int src, int dst, uint64_t from, uint64_t to)
+{
+	if (to - from > RUN_BUFFER / 2)
+		from = run_copy_host(src, dst, from, to);
+	return from < to ? run_copy_buffered(src, dst, from, to) : 0;
+}
+
+int ovl_run_copy(int src, int dst, uint64_t from, uint64_t to)
+{
+	struct stat st;
+
+	if (fstat(src, &st))
+		return -errno;
+	if ((uint64_t)st.st_size < to)
+		return -EIO;
+	while (from < to) {
+		int64_t data = ovl_run_seek(src, from, to, SEEK_DATA);
+		int64_t hole = data < 0 || (uint64_t)data >= to ? data : ovl_run_seek(src, (uint64_t)data, to, SEEK_HOLE);
+		int r;
+
+		if (hole < 0)
+			return (int)hole;
+		if ((uint64_t)data >= to)
+			return 0;
+		r = run_copy_data(src, dst, (uint64_t)data, (uint64_t)hole);
+		if (r)
+			return r;
+		from = (uint64_t)hole;
+	}
+	return 0;
+}
+
+static int run_write_zeros(int fd, uint64_t from, uint64_t to)
+{
+	vn_autofree char *zeros = calloc(1, run_min(RUN_BUFFER, to - from));
+
+	if (!zeros)
+		return -ENOMEM;
+	while (from < to) {
+		ssize_t put = vn_pwrite_full(fd, zeros, run_min(RUN_BUFFER, to - from), (off_t)from);
+
+		if (put <= 0)
+			return put < 0 ? (int)put : -EIO;
+		from += (uint64_t)put;
+	}
+	return 0;
+}
+
+static int run_punch(int fd, uint64_t from, uint64_t to)
+{
+#ifdef FALLOC_FL_PUNCH_HOLE
+	if (!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)))
+		return 0;
+#endif
+	return run_write_zeros(fd, from, to);
+}
+
+int ovl_run_clear(int fd, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		int64_t data = ovl_run_seek(fd, from, to, SEEK_DATA);
+		int64_t hole = data < 0 || (uint64_t)data >= to ? data : ovl_run_seek(fd, (uint64_t)data, to, SEEK_HOLE);
+		int r;
+
+		if (hole < 0)
+			return (int)hole;
+		if ((uint64_t)data >= to)
+			return 0;
+		r = run_punch(fd, (uint64_t)data, (uint64_t)hole);
+		if (r)
+			return r;
+		from = (uint64_t)hole;
+	}
+	return 0;
+}
