@@ -70,7 +70,7 @@ void ovl_op_inode(struct ovl_op *op, struct ovl_node *n, struct store_inode *row
 int ovl_op_commit(struct ovl_op *op, uint64_t *seq)
 {
 	*seq = 0;
-	if (!op->change.len && !op->change.failed) {
+	if (store_change_empty(&op->change) && !op->change.failed) {
 		store_change_drop(&op->change);
 		return 0;
 	}

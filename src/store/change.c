@@ -26,6 +26,11 @@ void store_change_drop(struct store_change *c)
 	store_change_init(c);
 }
 
+bool store_change_empty(const struct store_change *c)
+{
+	return c->len == RECORD_HEAD;
+}
+
 static bool change_grow(struct store_change *c, size_t need)
 {
 	size_t cap = c->cap * 2;

@@ -147,6 +147,7 @@ struct store_change {
 
 void store_change_init(struct store_change *c);
 void store_change_drop(struct store_change *c);
+bool store_change_empty(const struct store_change *c); /* nothing was added since init */
 void store_change_inode(struct store_change *c, const struct store_inode *row);
 void store_change_inode_gone(struct store_change *c, uint64_t ino); /* with its xattrs, symlink, extents, orphan row */
 void store_change_stale(struct store_change *c, uint64_t ino);      /* sets STORE_STALE in the row */
