@@ -17,7 +17,7 @@
  * (base_dir, name, layer).
  *
  * Numbers (I3, I4): H(root) = 0, H(child) = XXH3(name, seed H(parent)); an
- * object's number is STORE_INO_BASE | the low 52 bits (12 bits in tests). A
+ * object's number is STORE_INO_BASE | the low base_hash_bits bits. A
  * non-directory with several links in its layer has, instead, a number hashed
  * from (layer, st_dev, st_ino), so all its names share it. Collisions are the
  * caller's business.
@@ -29,6 +29,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Bits of the hash that a number has; 52, and fewer only in tests, before a base is opened. */
+extern unsigned base_hash_bits;
 
 struct base;
 struct base_dir;
@@ -103,10 +106,11 @@ int base_resolve_dir(struct base *b, const char *path, size_t len, struct base_d
 
 /*
  * Attributes of an object: those of (d, name) in `layer`; for a directory d
- * itself use base_dir_attr. attr->ino is the number by the rules above, blksize
- * and flags as the host has them, *links (may be NULL) the host's link count,
- * overrides applied. One system call where the layer uses no overrides.
- * -ESTALE: a lower has changed under us.
+ * itself use base_dir_attr. attr->ino is the number by the rules above; nlink,
+ * blksize and flags are as the host has them; overrides are applied. One system
+ * call for a file where the layer uses no overrides.
+ * -ESTALE: a lower has changed under us. -EIO: a file whose data an overlay left
+ * in another one (metacopy).
  */
 int base_attr(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer,
 	      struct vn_attr *attr);

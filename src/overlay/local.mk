@@ -5,6 +5,18 @@ liboverlay_la_SOURCES = \
 	src/overlay/acl.c \
 	src/overlay/attr.c src/overlay/attr.h \
 	src/overlay/base.h \
+	src/overlay/base_attr.c \
+	src/overlay/base_dir.c \
+	src/overlay/base_fds.c \
+	src/overlay/base_list.c \
+	src/overlay/base_lookup.c \
+	src/overlay/base_marks.c \
+	src/overlay/base_names.c src/overlay/base_names.h \
+	src/overlay/base_object.h \
+	src/overlay/base_open.c \
+	src/overlay/base_parts.c src/overlay/base_parts.h \
+	src/overlay/base_redirect.c src/overlay/base_redirect.h \
+	src/overlay/base_xattr.c \
 	src/overlay/copy.c \
 	src/overlay/copyup.c src/overlay/copyup.h \
 	src/overlay/data.c src/overlay/data.h \
@@ -13,9 +25,15 @@ liboverlay_la_SOURCES = \
 	src/overlay/extents.c src/overlay/extents.h \
 	src/overlay/file.c src/overlay/file.h \
 	src/overlay/ioctl.c src/overlay/ioctl.h \
+	src/overlay/layer.c src/overlay/layer.h \
+	src/overlay/layer_dents.c \
+	src/overlay/layer_mount.c src/overlay/layer_mount.h \
+	src/overlay/layer_stat.c \
+	src/overlay/layer_xattr.c \
 	src/overlay/load.c \
 	src/overlay/lowers.c src/overlay/lowers.h \
 	src/overlay/make.c \
+	src/overlay/marker.c src/overlay/marker.h \
 	src/overlay/names.c src/overlay/names.h \
 	src/overlay/node.c \
 	src/overlay/number.c \

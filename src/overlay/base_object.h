@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One object of one layer, in hand for a few system calls. */
+#ifndef OVL_BASE_OBJECT_H
+#define OVL_BASE_OBJECT_H
+
+#include "overlay/base_parts.h"
+
+struct base_object {
+	struct base *b;
+	struct base_dir *dir; /* where it lies, borrowed; NULL: it is the root */
+	uint16_t layer;
+	struct base_at at;          /* the directory that has it */
+	char name[VN_NAME_MAX + 1]; /* in it; "": the directory itself */
+};
+
+/* Object `name` of d in a layer, or d itself (name NULL; the layer is then d's top one). Closed also after a failure. */
+int base_object_open(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer,
+		     struct base_object *o);
+void base_object_close(struct base_object *o);
+/* -ESTALE: it is gone. */
+int base_object_stat(struct base_object *o, struct layer_stat *st);
+
+#endif
