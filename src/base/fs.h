@@ -170,6 +170,8 @@ struct vn_fs_ops {
 		      struct vn_entry *out);
 	/* Takes back n lookups; more than were counted is clamped, an unknown node ignored. */
 	void (*forget)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t n);
+	/* One more lookup of a node by its number, for clients that ask (NFS export). Optional: NULL is -ENOSYS. */
+	int (*self)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, struct vn_entry *out);
 	/* "..", for clients that ask (NFS export); -ENOENT above the root. */
 	int (*parent)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, struct vn_entry *out);
 	int (*getattr)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, struct vn_attr *out);
