@@ -1,3 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # fuse: protocol, dispatcher, sessions, transports; knows base.
-fuse_libs = $(base_libs) $(LIBURING_LIBS)
+noinst_LTLIBRARIES += libvf.la
+libvf_la_SOURCES = \
+	src/fuse/attr.c \
+	src/fuse/dax.h \
+	src/fuse/dispatch.c src/fuse/dispatch.h \
+	src/fuse/op_attr.c \
+	src/fuse/op_data.c \
+	src/fuse/op_dax.c \
+	src/fuse/op_dir.c \
+	src/fuse/op_init.c \
+	src/fuse/op_name.c \
+	src/fuse/op_xattr.c \
+	src/fuse/protocol.h \
+	src/fuse/reply.c \
+	src/fuse/request.c src/fuse/request.h \
+	src/fuse/session.c src/fuse/session.h \
+	src/fuse/stats.c src/fuse/stats.h
+
+fuse_libs = libvf.la $(base_libs) $(LIBURING_LIBS)
