@@ -218,7 +218,8 @@ static int chain_load_entry(struct store *s, const char *upper, const struct cha
 	if (rc)
 		return rc;
 	d = &s->order[s->norder - 1];
-	d->id = e->id;
+	if (d->id != e->id)
+		return vn_err_set(err, -EUCLEAN, "%s holds another delta than %s/chain says", d->path, upper);
 	d->sealed_at = e->sealed_at;
 	strlcpy(d->name, e->name, sizeof(d->name));
 	return 0;

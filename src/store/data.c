@@ -60,6 +60,17 @@ int data_open(int datafd, uint64_t number, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+int data_link(int fromfd, int tofd, uint64_t number)
+{
+	char path[DATA_PATH];
+	int rc = data_mkdir(tofd, number);
+
+	data_path(path, number);
+	if (!rc && linkat(fromfd, path, tofd, path, 0) < 0 && errno != EEXIST)
+		rc = -errno;
+	return rc;
+}
+
 int data_unlink(int datafd, uint64_t number)
 {
 	char path[DATA_PATH];

@@ -56,7 +56,7 @@ static bool layout_ours(const char *name)
 {
 	static const char *const ours[] = { ".", "..", "lock", "index.db", "index.db-wal", "index.db-shm",
 					    "index.db-journal", "journal", "journal.new", "reserve", "data", "chain",
-					    "deltas", "refs", "next", "control", "lost+found" };
+					    "deltas", "refs", "next", "trash", "control", "lost+found" };
 
 	for (size_t i = 0; i < VN_ARRAY_LEN(ours); i++) {
 		if (!strcmp(name, ours[i]))
@@ -107,7 +107,8 @@ int layout_open(struct store *s, const struct store_config *config, struct vn_er
 
 	if (rc)
 		return rc;
-	if (faccessat(s->dirfd, "index.db", F_OK, 0) == 0)
+	/* The index may be on its way while a snapshot or rollback was cut short; the chain then says so. */
+	if (faccessat(s->dirfd, "index.db", F_OK, 0) == 0 || faccessat(s->dirfd, "chain", F_OK, 0) == 0)
 		return 0;
 	if (!config->create || config->readonly)
 		return vn_err_set(err, -ENOENT, "%s is no veneer upper: it has no index.db", s->path);

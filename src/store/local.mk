@@ -10,6 +10,8 @@ libstore_la_SOURCES = \
 	src/store/commit.c \
 	src/store/data.c src/store/data.h \
 	src/store/fault.c src/store/fault.h \
+	src/store/head.c src/store/head.h \
+	src/store/fork.c \
 	src/store/layout.c \
 	src/store/numbers.c \
 	src/store/open.c \
@@ -21,6 +23,7 @@ libstore_la_SOURCES = \
 	src/store/reserve.c \
 	src/store/ring.c src/store/ring.h \
 	src/store/schema.c src/store/schema.h \
+	src/store/seal.c \
 	src/store/sqlerr.c src/store/sqlerr.h \
 	src/store/state.h \
 	src/store/stock.c src/store/stock.h \

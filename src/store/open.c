@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Opening and closing a store: the upper, the deltas below it, and the threads. */
+#include "store/head.h"
 #include "store/state.h"
 
 #include "store/fault.h"
@@ -172,6 +173,8 @@ static int open_write(struct store *s, const struct store_config *config, struct
 	if (!rc)
 		rc = layout_lock(s, config, err);
 	if (!rc)
+		rc = head_recover(s->dirfd, s->path, err);
+	if (!rc)
 		rc = parents_open(s, config, at, err);
 	if (!rc)
 		rc = open_head_slot(s, SCHEMA_READ);
@@ -205,6 +208,25 @@ static int open_read_mode(struct store *s, const struct store_config *config, in
 	return 0;
 }
 
+/* Only what is sealed, from the snapshot of that name on. */
+static int open_snapshot(struct store *s, const char *name, struct vn_err *err)
+{
+	size_t place = 1;
+
+	while (place < s->norder && strcmp(s->order[place].name, name))
+		place++;
+	if (place == s->norder)
+		return vn_err_set(err, -ENOENT, "%s has no snapshot named %s; `veneer log` lists them", s->path, name);
+	s->order[place].lockfd = s->order[0].lockfd; /* the upper stays locked */
+	s->order[0].lockfd = -1;
+	for (size_t i = 0; i < place; i++)
+		open_delta_fini(&s->order[i]);
+	memmove(s->order, s->order + place, (s->norder - place) * sizeof(*s->order));
+	s->norder -= place;
+	s->has_head = false;
+	return 0;
+}
+
 static int open_read(struct store *s, const struct store_config *config, struct vn_err *err)
 {
 	size_t *at = s->parents;
@@ -221,9 +243,11 @@ static int open_read(struct store *s, const struct store_config *config, struct 
 		return rc;
 	s->has_head = true;
 	rc = chain_load(s, s->path, err);
+	if (!rc && config->snapshot)
+		rc = open_snapshot(s, config->snapshot, err);
 	if (!rc)
 		rc = parents_open(s, config, at, err);
-	if (!rc && config->nparents) {
+	if (!rc && (config->nparents || config->snapshot)) {
 		rc = delta_meta_text(&s->order[0], "parents", &recorded);
 		rc = parents_match(s, s->path, rc ? "" : recorded, at, config->nparents, err);
 	}
@@ -360,7 +384,7 @@ int store_close(struct store *s)
 {
 	int rc = 0;
 
-	if (s->writer.db)
+	if (s->writer.db || s->applier.started)
 		rc = close_head(s);
 	open_free(s);
 	return rc;

@@ -3,6 +3,7 @@
  * Other uppers used as sealed deltas (S2), and uppers that are only read: brought
  * to rest, locked against writers, and compared with what is recorded of them.
  */
+#include "store/head.h"
 #include "store/state.h"
 
 #include "base/fd.h"
@@ -30,7 +31,7 @@ static int upper_is_clean(const char *path, struct vn_err *err)
 	uint64_t clean = 0;
 	int rc;
 
-	if (upper_has_log(path))
+	if (upper_has_log(path) || head_is_pending(path))
 		return 0;
 	rc = schema_open(path, SCHEMA_IMMUTABLE, &db);
 	if (rc)

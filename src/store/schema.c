@@ -152,6 +152,17 @@ int schema_format(sqlite3 *db, int *format)
 	return rc;
 }
 
+bool schema_is_wal(sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	bool wal = false;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		wal = !strcmp((const char *)sqlite3_column_text(st, 0), "wal");
+	sqlite3_finalize(st);
+	return wal;
+}
+
 int schema_create(sqlite3 *db)
 {
 	static const char *const parts[] = { schema_tables, schema_path_view, schema_entry_view, schema_changes_view };

@@ -24,6 +24,8 @@ enum schema_mode {
 int schema_open(const char *dir, enum schema_mode mode, sqlite3 **db);
 /* The number in the file: 0 for an empty one, else the format. -EUCLEAN: not an index of ours. */
 int schema_format(sqlite3 *db, int *format);
+/* Does the file use a log (WAL)? */
+bool schema_is_wal(sqlite3 *db);
 /* Makes the tables; to be called inside a transaction. */
 int schema_create(sqlite3 *db);
 /* Runs statements without results. */

@@ -145,7 +145,7 @@ int index_uuid(sqlite3 *db, const char *key, uint8_t uuid[16]);
 struct index_facts {
 	const uint8_t *uuid, *upper;
 	const char *parents; /* NULL: none */
-	uint64_t next_ino, next_data, applied, epoch;
+	uint64_t next_ino, next_data, applied, epoch, journal_epoch;
 	bool clean;
 };
 /* Makes an empty index.db with the right mode; leaves one that is there. */
@@ -172,7 +172,12 @@ int parents_match(struct store *s, const char *who, const char *recorded, const 
 		  struct vn_err *err);
 int delta_meta_text(struct delta *d, const char *key, char **text);
 
+/* fork.c */
+/* Does a fork of this upper need the sealed delta? */
+bool fork_refers(int dirfd, uint64_t delta);
+
 /* chain.c */
+/* Opens the sealed deltas of an upper behind what is there. */
 int chain_load(struct store *s, const char *upper, struct vn_err *err);
 
 /* layout.c */

@@ -166,6 +166,7 @@ int stock_start(struct store *s)
 	int rc;
 
 	s->stock.busy = true;
+	__atomic_store_n(&s->stock.stop, false, __ATOMIC_RELAXED);
 	rc = pthread_create(&s->stock.thread, NULL, stock_main, s);
 	s->stock.started = !rc;
 	return -rc;

@@ -95,6 +95,7 @@ struct store_config {
 	bool create;
 	bool readonly;                /* no lock is taken for writing, no journal thread: `upper` is only read */
 	bool shared;                  /* with readonly: the upper may be served by another process; sees what is visible there */
+	const char *snapshot;         /* with readonly: what was sealed under this name instead of the head */
 	const char *const *parents;   /* uppers used as sealed deltas, top first, or NULL */
 	size_t nparents;
 	unsigned commit_s;            /* seconds between durable commits; 0: the default 5 */
@@ -273,6 +274,13 @@ struct store_delta_info {
  * state before or the state after, whatever dies. -EEXIST: the name is taken.
  */
 int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *err);
+/*
+ * Goes back to a snapshot: the head and all newer snapshots are discarded, the
+ * new head is empty over it, and store_epoch() is raised. The caller has stopped
+ * all verbs and afterwards forgets everything it knows of the writable layer.
+ * -ENOENT: no such snapshot. As for store_seal: before or after, whatever dies.
+ */
+int store_rollback(struct store *s, const char *name, struct vn_err *err);
 typedef int (*store_delta_fn)(void *arg, const struct store_delta_info *info);
 int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first */
 

@@ -32,7 +32,7 @@ static int index_facts_write(sqlite3 *db, const struct index_facts *f)
 		uint64_t value;
 	} numbers[] = {
 		{ "next_ino", f->next_ino }, { "next_data", f->next_data }, { "applied", f->applied },
-		{ "epoch", f->epoch },       { "ring_position", 0 },        { "journal_epoch", 0 },
+		{ "epoch", f->epoch },       { "ring_position", 0 },        { "journal_epoch", f->journal_epoch },
 		{ "volatile", 0 },           { "clean", f->clean },
 	};
 	int rc;
@@ -184,7 +184,10 @@ static int upper_head_db(struct store *s, const struct store_config *config, con
 					vn_err_sys(err, rc, "cannot open %s/index.db", s->path);
 	if (!format && config->create)
 		return upper_create(s, config, *db, at, err);
-	return index_check_format(*db, s->path, err);
+	rc = index_check_format(*db, s->path, err);
+	if (!rc && (rc = schema_exec(*db, "PRAGMA journal_mode = WAL"))) /* a seal that was cut short left it */
+		vn_err_sys(err, rc, "cannot use %s/index.db", s->path);
+	return rc;
 }
 
 static int upper_head_parents(struct store *s, sqlite3 *db, const size_t *at, size_t n, struct vn_err *err)
