@@ -71,13 +71,6 @@ struct ovl_stats {
 };
 void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
 
-/*
- * Seals the present state under a name and goes on in a new head; any number of
- * verbs may be under way, they wait. What a client has in its own cache only is
- * not in it. -EEXIST: the name is taken.
- */
-int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err);
-
 /* ---- what changed ---- */
 
 enum ovl_change_kind {

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The FUSE session behind a vhost-user device: when it begins, what of it is
+ * written into the in-flight region, and whether it is kept at its end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/scope.h"
+#include "fuse/vhost_device.h"
+
+static int session_open(struct vhost_device *d, uint64_t id, struct vf_session **out)
+{
+	struct vf_session_config config = *d->config.session;
+
+	config.id = id;
+	config.outlives = true;
+	return vf_session_new(&config, out);
+}
+
+/* A session that its front end left and did not take up: what it held is given back. */
+static void session_abandon(struct vhost_device *d, uint64_t id)
+{
+	struct vf_session *s;
+	int err;
+
+	if (!id)
+		return;
+	err = session_open(d, id, &s);
+	if (err)
+		vn_warn("the session of an earlier front end cannot be ended: %s", strerror(-err));
+	else
+		vf_session_free(s, false);
+}
+
+static uint64_t session_random_id(void)
+{
+	uint64_t id = 0;
+
+	while (!id && getrandom(&id, sizeof(id), 0) < 0)
+		;
+	return id ? id : 1;
+}
+
+/* Who we are: what the region says, or somebody new. */
+static void session_identify(struct vhost_device *d)
+{
+	struct vhost_session_record found;
+	bool kept = d->record.kept;
+
+	if (d->record.id) /* a loaded device state has said it */
+		return;
+	if (d->inflight && vhost_inflight_load(d->inflight, &found) == 0)
+		d->record = found;
+	else
+		d->record = (struct vhost_session_record){.id = session_random_id()};
+	d->record.kept |= kept;
+}
+
+static void session_write_record(struct vhost_device *d)
+{
+	int err = d->inflight ? vhost_inflight_store(d->inflight, &d->record) : 0;
+
+	if (err)
+		vn_info("the in-flight region has no room for our session: a restart will need a new INIT");
+}
+
+int vhost_device_begin_session(struct vhost_device *d)
+{
+	int err;
+
+	if (d->session)
+		return 0;
+	session_identify(d);
+	if (d->kept_id != d->record.id)
+		session_abandon(d, d->kept_id);
+	d->kept_id = 0;
+	err = session_open(d, d->record.id, &d->session);
+	if (err)
+		return err;
+	if (d->record.state_size)
+		err = vf_session_restore(d->session, d->record.state, d->record.state_size);
+	if (err) {
+		vf_session_free(d->session, true);
+		d->session = NULL;
+		return err;
+	}
+	d->recorded = vf_session_changes(d->session);
+	session_write_record(d);
+	for (unsigned i = 0; i < d->nqueues; i++)
+		d->queues[i].session = d->session;
+	return 0;
+}
+
+void vhost_device_record_session(struct vhost_device *d)
+{
+	unsigned now = vf_session_changes(d->session);
+	ssize_t size;
+
+	if (now == __atomic_load_n(&d->recorded, __ATOMIC_RELAXED))
+		return;
+	vn_autounlock pthread_mutex_t *held = vn_lock(&d->record_lock);
+
+	size = vf_session_save(d->session, d->record.state, sizeof(d->record.state));
+	if (size < 0) {
+		vn_warn("the session's state cannot be saved: %s", strerror((int)-size));
+		size = 0;
+	}
+	d->record.state_size = (uint32_t)size;
+	session_write_record(d);
+	__atomic_store_n(&d->recorded, now, __ATOMIC_RELAXED);
+}
+
+int vhost_device_start_queue(struct vhost_device *d, struct vhost_queue *q)
+{
+	int err;
+
+	if (q->running || !q->has_kick || !q->enabled)
+		return 0;
+	err = vhost_device_begin_session(d);
+	return err ? err : vhost_queue_start(q);
+}
+
+int vhost_device_set_inflight(struct vhost_device *d, struct vhost_inflight *f, bool asked)
+{
+	if (vhost_device_runs(d)) {
+		vhost_inflight_free(f);
+		return -EBUSY;
+	}
+	vhost_inflight_free(d->inflight);
+	d->inflight = f;
+	for (unsigned i = 0; i < d->nqueues; i++)
+		d->queues[i].inflight = vhost_inflight_queue(f, i, &d->queues[i].inflight_size);
+	d->record.kept |= asked;
+	if (d->session)
+		session_write_record(d);
+	return 0;
+}
+
+/* The front end is to find nothing of the old one's. */
+static void device_forget(struct vhost_device *d)
+{
+	vhost_log_put(d->log);
+	d->log = NULL;
+	vhost_inflight_free(d->inflight);
+	d->inflight = NULL;
+	vhost_memory_put(d->memory);
+	d->memory = vhost_memory_new();
+	d->protocol_features = 0;
+	d->record = (struct vhost_session_record){0};
+	d->state_error = 0;
+	if (d->state_fd >= 0)
+		close(d->state_fd);
+	d->state_fd = -1;
+}
+
+void vhost_device_detach(struct vhost_device *d, bool replaced)
+{
+	bool keep = d->record.kept || (replaced && d->inflight);
+
+	vhost_device_reset(d);
+	for (unsigned i = 0; i < d->nqueues; i++) {
+		vhost_queue_reset(&d->queues[i]);
+		d->queues[i].session = NULL;
+	}
+	if (d->session) {
+		if (keep && !replaced)
+			d->kept_id = d->record.id;
+		vf_session_free(d->session, keep);
+	}
+	d->session = NULL;
+	device_forget(d);
+}
