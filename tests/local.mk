@@ -26,6 +26,7 @@ include tests/store/local.mk
 include tests/overlay/local.mk
 include tests/fuse/local.mk
 include tests/guest/local.mk
+include tests/vhost/local.mk
 include tests/lib/local.mk
 include tests/cli/local.mk
 include tests/e2e/local.mk

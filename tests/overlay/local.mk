@@ -1,31 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/overlay; link $(test_libs) and $(overlay_libs).
-overlay_tests = \
+unit_tests += \
 	tests/overlay/acl \
 	tests/overlay/base \
-	tests/overlay/extents \
-	tests/overlay/names \
-	tests/overlay/tree_identity \
-	tests/overlay/tree_names \
-	tests/overlay/tree_virtual
-unit_tests += $(overlay_tests)
-
-engine_sources = tests/overlay/engine.c tests/overlay/engine.h
-
+	tests/overlay/extents
 tests_overlay_acl_LDADD = $(test_libs) $(overlay_libs)
-
 tests_overlay_base_SOURCES = tests/overlay/base.c tests/overlay/base_fixture.c tests/overlay/base_fixture.h
 tests_overlay_base_LDADD = $(test_libs) $(overlay_libs)
-
 tests_overlay_extents_LDADD = $(test_libs) $(overlay_libs)
-
-tests_overlay_names_LDADD = $(test_libs) $(overlay_libs)
-
-tests_overlay_tree_identity_SOURCES = tests/overlay/tree_identity.c $(engine_sources)
-tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
-
-tests_overlay_tree_names_SOURCES = tests/overlay/tree_names.c $(engine_sources)
-tests_overlay_tree_names_LDADD = $(test_libs) $(overlay_libs)
-
-tests_overlay_tree_virtual_SOURCES = tests/overlay/tree_virtual.c $(engine_sources)
-tests_overlay_tree_virtual_LDADD = $(test_libs) $(overlay_libs)
