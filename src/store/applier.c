@@ -72,6 +72,7 @@ static int applier_fold(struct store *s, uint64_t head, struct applier_run *end)
 
 		if (!len)
 			break;
+		requests_note(&s->requests, &h);
 		rc = batch_add(&a->batch, a->buf + at, len);
 		at += padded;
 		end->seq++;
@@ -92,9 +93,13 @@ static int applier_write(struct store *s, const struct applier_run *end)
 	if (!rc)
 		rc = writer_meta(w, "ring_position", end->position);
 	if (!rc)
+		rc = requests_write(&s->requests, w->db);
+	if (!rc)
 		rc = writer_commit(w);
 	if (rc)
 		writer_rollback(w);
+	else
+		s->requests.dirty = false;
 	return rc;
 }
 
@@ -235,9 +240,11 @@ struct applier_look {
 	bool pending;   /* records that are not applied */
 	bool undurable; /* applied records whose commit is not flushed, or removals that wait for it */
 	bool half;      /* half a ring is in use */
+	bool checkpointed;
 };
 
-static struct applier_look applier_look(struct store *s)
+/* write_lock held. */
+static struct applier_look applier_look_locked(struct store *s)
 {
 	struct applier *a = &s->applier;
 	uint64_t head = ring_head(&s->ring);
@@ -246,6 +253,7 @@ static struct applier_look applier_look(struct store *s)
 		.now = vn_mono_ns(),
 		.pending = a->position < head,
 		.undurable = a->flushed < a->visible || a->ndead,
+		.checkpointed = a->checkpointed,
 		.half = head - __atomic_load_n(&s->ring.tail, __ATOMIC_ACQUIRE) >= s->ring.size / 2,
 	};
 }
@@ -277,7 +285,7 @@ static void applier_sleep_locked(struct store *s, int64_t until)
 	}
 	/* An append that does not see `idle` was published before the look that follows. */
 	__atomic_store_n(&a->idle, true, __ATOMIC_SEQ_CST);
-	if (a->position >= __atomic_load_n(&s->ring.head, __ATOMIC_SEQ_CST))
+	if (__atomic_load_n(&a->position, __ATOMIC_SEQ_CST) >= __atomic_load_n(&s->ring.head, __ATOMIC_SEQ_CST))
 		pthread_cond_wait(&a->wake, &a->lock);
 	__atomic_store_n(&a->idle, false, __ATOMIC_SEQ_CST);
 }
@@ -291,11 +299,15 @@ static bool applier_awaited_locked(const struct applier *a)
 static bool applier_wait(struct store *s, int64_t quiet_since, int rc)
 {
 	struct applier *a = &s->applier;
-	struct applier_look l = applier_look(s);
-	int64_t until = l.now + (rc ? APPLIER_RETRY : APPLIER_TICK);
-	bool idle = !rc && !l.pending && !l.undurable && a->checkpointed && l.now - quiet_since > APPLIER_LINGER;
-	bool stop;
+	struct applier_look l;
+	int64_t until;
+	bool idle, stop;
 
+	pthread_mutex_lock(&s->write_lock);
+	l = applier_look_locked(s);
+	pthread_mutex_unlock(&s->write_lock);
+	until = l.now + (rc ? APPLIER_RETRY : APPLIER_TICK);
+	idle = !rc && !l.pending && !l.undurable && l.checkpointed && l.now - quiet_since > APPLIER_LINGER;
 	pthread_mutex_lock(&a->lock);
 	if (store_failed(s)) {
 		while (!a->stop)
@@ -341,7 +353,7 @@ static int applier_work(struct store *s, bool quiet)
 		rc = applier_reserve(s);
 	if (!rc)
 		rc = applier_drain_locked(s);
-	l = applier_look(s);
+	l = applier_look_locked(s);
 	if (!rc && applier_flush_due(s, &l))
 		rc = applier_flush_locked(s);
 	if (!rc && applier_checkpoint_due(s, &l, quiet)) {
@@ -355,15 +367,14 @@ static int applier_work(struct store *s, bool quiet)
 static void *applier_main(void *arg)
 {
 	struct store *s = arg;
-	struct applier *a = &s->applier;
-	uint64_t seen = a->visible;
+	uint64_t seen = store_visible(s);
 	int64_t changed = vn_mono_ns();
 	int rc = 0;
 
 	while (applier_wait(s, changed, rc)) {
 		rc = applier_work(s, vn_mono_ns() - changed > APPLIER_LINGER / 2);
-		if (a->visible != seen) {
-			seen = a->visible;
+		if (store_visible(s) != seen) {
+			seen = store_visible(s);
 			changed = vn_mono_ns();
 		}
 	}

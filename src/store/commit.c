@@ -190,13 +190,7 @@ int store_fsync(struct store *s, int fd, bool datasync, uint64_t seq)
 
 bool store_replayed(struct store *s, uint64_t session, uint64_t unique, uint64_t *reply)
 {
-	for (size_t i = 0; unique && i < s->nreplayed; i++) {
-		if (s->replayed[i].session == session && s->replayed[i].unique == unique) {
-			*reply = s->replayed[i].reply;
-			return true;
-		}
-	}
-	return false;
+	return requests_find(&s->replayed, session, unique, reply);
 }
 
 int store_dirfd(const struct store *s)

@@ -234,7 +234,7 @@ static int head_copy_rows(struct store *s, sqlite3 *db, bool keep)
 		rc = sqlerr_errno(sqlite3_step(st), db);
 	sqlite3_finalize(st);
 	if (!rc)
-		rc = schema_exec(db, "BEGIN; INSERT INTO meta SELECT * FROM old.meta WHERE key LIKE 'tree.%'");
+		rc = schema_exec(db, "BEGIN; INSERT INTO meta SELECT * FROM old.meta WHERE key LIKE 'tree.%' OR key = 'requests'");
 	if (!rc && keep)
 		rc = schema_exec(db, kept);
 	if (!rc)

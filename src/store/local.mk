@@ -20,6 +20,7 @@ libstore_la_SOURCES = \
 	src/store/reader.c src/store/reader.h \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c \
+	src/store/requests.c src/store/requests.h \
 	src/store/reserve.c \
 	src/store/ring.c src/store/ring.h \
 	src/store/schema.c src/store/schema.h \

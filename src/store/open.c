@@ -297,7 +297,6 @@ static void open_free(struct store *s)
 	batch_fini(&s->applier.batch);
 	free(s->applier.buf);
 	free(s->applier.dead);
-	free(s->replayed);
 	free(s->parents);
 	layout_unlock(s);
 	if (s->dirfd >= 0)

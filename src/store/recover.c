@@ -27,22 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int recover_note(struct store *s, const struct record_head *h)
-{
-	struct replayed *p;
-
-	if (!h->unique)
-		return 0;
-	if (s->nreplayed % 64 == 0) {
-		p = realloc(s->replayed, (s->nreplayed + 64) * sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		s->replayed = p;
-	}
-	s->replayed[s->nreplayed++] = (struct replayed){ h->session, h->unique, h->reply };
-	return 0;
-}
-
 /* Folds every record that counts, from the index's position on. *seq: the last one. */
 static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, uint64_t *seq)
 {
@@ -55,9 +39,8 @@ static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, u
 
 		if (!len)
 			break;
+		requests_note(&s->requests, &h);
 		rc = batch_add(b, ring + at, len);
-		if (!rc)
-			rc = recover_note(s, &h);
 		at += (len + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
 		(*seq)++;
 	}
@@ -121,6 +104,8 @@ static int recover_begin(struct store *s, uint64_t applied)
 		rc = writer_meta(w, s->inos.key, s->inos.next + s->inos.block);
 	if (!rc)
 		rc = writer_meta(w, s->datas.key, s->datas.next + s->datas.block);
+	if (!rc)
+		rc = requests_write(&s->requests, w->db);
 	return rc;
 }
 
@@ -188,6 +173,8 @@ int recover_head(struct store *s, struct vn_err *err)
 		rc = meta_get(s->writer.db, "ring_position", &position);
 	if (!rc)
 		rc = meta_get(s->writer.db, "journal_epoch", &s->journal_epoch);
+	if (!rc)
+		rc = requests_read(&s->requests, s->writer.db);
 	if (rc)
 		return vn_err_set(err, -EUCLEAN, "%s/index.db lacks the journal's position", s->path);
 	s->ring.salt = ring_salt(s->uuid, s->journal_epoch);
@@ -200,6 +187,8 @@ int recover_head(struct store *s, struct vn_err *err)
 	}
 	if (rc)
 		return rc;
+	s->replayed = s->requests;
+	s->requests.dirty = false;
 	s->journal_epoch++;
 	s->inos.limit = s->inos.next + s->inos.block;
 	s->datas.limit = s->datas.next + s->datas.block;

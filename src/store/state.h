@@ -18,6 +18,7 @@
 #define STORE_STATE_H
 
 #include "store/reader.h"
+#include "store/requests.h"
 #include "store/ring.h"
 #include "store/stock.h"
 #include "store/writer.h"
@@ -69,10 +70,6 @@ struct applier {
 	size_t cap;
 };
 
-struct replayed {
-	uint64_t session, unique, reply;
-};
-
 struct store {
 	char *path;
 	int dirfd, lockfd;
@@ -95,8 +92,8 @@ struct store {
 	pthread_mutex_t state_lock;
 	char reason[512];
 	bool ballast; /* `reserve` is there */
-	struct replayed *replayed;
-	size_t nreplayed;
+	struct requests requests; /* under write_lock */
+	struct requests replayed; /* as they were at opening; never changes */
 };
 
 /* Turns the store read-only for good; the first reason stays. Wakes everybody who waits. */

@@ -194,7 +194,8 @@ int store_fsync(struct store *s, int fd, bool datasync, uint64_t seq);
 
 /*
  * Was this request of a session that outlived a server already carried out
- * (J6)? True: *reply as it was recorded. Known for requests replayed at open.
+ * (J6)? True: *reply as it was recorded. Known for the newest 1024 requests that
+ * were recorded before the store was opened.
  */
 bool store_replayed(struct store *s, uint64_t session, uint64_t unique, uint64_t *reply);
 
