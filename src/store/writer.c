@@ -313,13 +313,34 @@ static int writer_extent_replayed(struct writer *w, const struct batch_inode *e,
 	return data_present(fd, start, length, writer_range_present, &range);
 }
 
+/* A stale row's size is the data file's (J5); PARTIAL rows know it themselves. */
+static int writer_unstale(struct writer *w, struct batch_inode *e)
+{
+	vn_autoclose int fd = -1;
+	struct stat st;
+
+	if (!(e->row.flags & STORE_STALE))
+		return 0;
+	fd = data_open(w->datafd, e->row.data, O_RDONLY);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	e->row.size = (uint64_t)st.st_size;
+	e->row.flags &= ~STORE_STALE;
+	return 0;
+}
+
 /* A row that turned FULL goes back to PARTIAL with what the host shows. */
 static int writer_unturn(struct writer *w, struct batch_inode *e)
 {
+	int rc;
+
 	if (!e->turned_full)
 		return 0;
+	rc = writer_unstale(w, e);
 	e->row.state = STORE_PARTIAL;
-	return e->row.size ? writer_extent_replayed(w, e, 0, e->row.size) : 0;
+	return rc || !e->row.size ? rc : writer_extent_replayed(w, e, 0, e->row.size);
 }
 
 /* ---- inodes ---- */
