@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -217,6 +218,7 @@ static int map_range(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint6
 	uint64_t end = off + len < n->size ? off + len : n->size;
 	struct ovl_file *f;
 	struct ovl_run run = {.fd = -1};
+	struct stat st;
 	int r;
 
 	if (own && own->state == STORE_NONE)
@@ -231,7 +233,7 @@ static int map_range(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint6
 		r = ovl_run_at(t, n, f, off, &run);
 	}
 	if (r >= 0)
-		r = run.fd >= 0 && run.end >= end ? 0 : -ENXIO;
+		r = run.fd >= 0 && run.end >= end && !fstat(run.fd, &st) && (uint64_t)st.st_size >= end ? 0 : -ENXIO;
 	if (!r) {
 		ovl_file_map(t, f);
 		*out = (struct vn_range){.fd = run.fd, .offset = off, .length = len};

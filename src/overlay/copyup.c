@@ -179,7 +179,7 @@ static int copyup_run(struct ovl_copyup *c, uint64_t pos, uint64_t to, uint64_t 
 	if (!r && !c->fresh)
 		r = ovl_run_clear(c->fd, pos, run.end);
 	if (!r && run.fd >= 0) {
-		r = ovl_run_copy(run.fd, c->fd, pos, run.end);
+		r = ovl_run_copy(&run, c->fd, pos);
 		c->copied += run.end - pos;
 	}
 	if (!r)

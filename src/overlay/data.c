@@ -57,7 +57,7 @@ static int data_file(struct ovl_tree *t, struct ovl_node *n, struct ovl_file **f
 	return ovl_file_get(t, n, !own || own->state != STORE_FULL, f);
 }
 
-/* One run into the iovec. Its bytes are all there, unless the host lost some. */
+/* One run into the iovec. A data file may end before it: with a hole, or because a power cut took its end. */
 static int data_read_run(const struct ovl_run *run, const struct ovl_io *io, size_t skip, size_t len, uint64_t off)
 {
 	ssize_t got;
@@ -71,9 +71,8 @@ static int data_read_run(const struct ovl_run *run, const struct ovl_io *io, siz
 		return (int)got;
 	if ((size_t)got == len)
 		return 0;
-	if (!run->own)
+	if (run->base)
 		return -EIO;
-	/* a power cut took the end of a data file that was not flushed */
 	vn_iov_zero(io->iov, io->count, skip + (size_t)got, len - (size_t)got);
 	return 0;
 }

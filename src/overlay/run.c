@@ -39,6 +39,7 @@ static int run_level(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *l
 	int fd = ovl_file_level_fd(t, n, l);
 
 	run->fd = fd;
+	run->base = l->base;
 	return fd < 0 ? fd : 0;
 }
 
@@ -72,7 +73,6 @@ static int run_own(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, s
 	int fd = ovl_file_own_fd(t, n, f);
 
 	run->fd = fd;
-	run->own = true;
 	return fd < 0 ? fd : 0;
 }
 
@@ -200,13 +200,15 @@ static int run_copy_data(int src, int dst, uint64_t from, uint64_t to)
 	return from < to ? run_copy_buffered(src, dst, from, to) : 0;
 }
 
-int ovl_run_copy(int src, int dst, uint64_t from, uint64_t to)
+int ovl_run_copy(const struct ovl_run *run, int dst, uint64_t from)
 {
+	uint64_t to = run->end;
+	int src = run->fd;
 	struct stat st;
 
-	if (fstat(src, &st))
+	if (run->base && fstat(src, &st))
 		return -errno;
-	if ((uint64_t)st.st_size < to)
+	if (run->base && (uint64_t)st.st_size < to)
 		return -EIO;
 	while (from < to) {
 		int64_t data = ovl_run_seek(src, from, to, SEEK_DATA);

@@ -19,7 +19,7 @@ struct ovl_tree;
 
 struct ovl_run {
 	int fd;       /* has the bytes, at the same offset; -1: they are zeros. Borrowed from the file */
-	bool own;     /* fd is the node's own data file */
+	bool base;    /* fd is the base object: it must be as long as it was. A data file may end before the run: then zeros follow */
 	uint64_t end; /* where the run ends, at most node->size */
 };
 
@@ -50,10 +50,10 @@ ssize_t ovl_run_read(int fd, const struct ovl_io *io, size_t skip, size_t len, u
 ssize_t ovl_run_write(int fd, const struct ovl_io *io, size_t skip, size_t len, uint64_t off);
 
 /*
- * Copies [from, to) of src to the same place in dst, holes left out where the host
- * shows them. dst reads as zeros there before. -EIO when src is shorter.
+ * Copies a run from `from` on to the same place in dst, holes left out where the
+ * host shows them. dst reads as zeros there before. -EIO when the base is shorter.
  */
-int ovl_run_copy(int src, int dst, uint64_t from, uint64_t to);
+int ovl_run_copy(const struct ovl_run *run, int dst, uint64_t from);
 
 /* Makes [from, to) of fd read as zeros without growing it; takes no space. */
 int ovl_run_clear(int fd, uint64_t from, uint64_t to);

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The bytes of files in every state against a model: see model.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../check_main.h"
+#include "model.h"
+
+static unsigned steps(unsigned n)
+{
+	return getenv("STEPS") ? (unsigned)atoi(getenv("STEPS")) : n;
+}
+
+/* One small, one at the border of whole copy-up, one large, one made by the tree. */
+static void lowers(struct model *m, struct engine *e)
+{
+	model_lower(m, e, 0, 5000);
+	model_lower(m, e, 1, (128u << 10) + model_random(m, 3) - 1);
+	model_lower(m, e, 2, 700001);
+}
+
+START_TEST(operations_on_base_files)
+{
+	struct model *m = model_new(1);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	engine_open(&e);
+	model_find(m, &e);
+	model_check(m, &e);
+	for (unsigned i = 0; i < steps(1500); i++)
+		model_step(m, &e);
+	model_check(m, &e);
+	engine_reopen(&e);
+	model_find(m, &e);
+	model_check(m, &e);
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(every_short_life_of_base_files)
+{
+	struct model *m = model_new(2);
+
+	for (unsigned round = 0; round < 60; round++) {
+		struct engine e;
+		char remove[600];
+
+		memset(m->files, 0, sizeof(m->files));
+		for (unsigned i = 0; i < MODEL_FILES; i++)
+			snprintf(m->files[i].name, sizeof(m->files[i].name), "file%u", i);
+		engine_init(&e, 1);
+		lowers(m, &e);
+		engine_open(&e);
+		model_find(m, &e);
+		for (unsigned i = 0; i < 25; i++)
+			model_step(m, &e);
+		engine_reopen(&e);
+		model_find(m, &e);
+		model_check(m, &e);
+		engine_close(&e);
+		snprintf(remove, sizeof(remove), "rm -rf '%s' '%s'", e.lowers[0], e.upper);
+		ck_assert_int_eq(system(remove), 0);
+	}
+}
+END_TEST
+
+START_TEST(operations_between_remounts)
+{
+	struct model *m = model_new(3);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	engine_open(&e);
+	model_find(m, &e);
+	for (unsigned i = 0; i < steps(1500); i++) {
+		if (model_random(m, 20) == 0) {
+			engine_reopen(&e);
+			model_find(m, &e);
+			if (model_random(m, 4) == 0)
+				model_check(m, &e);
+		}
+		model_step(m, &e);
+	}
+	model_check(m, &e);
+	engine_close(&e);
+}
+END_TEST
+
+/* The upper becomes the top layer, and a new one is begun over it. */
+static void seal(struct engine *e, unsigned n)
+{
+	engine_close(e);
+	memmove(e->lowers + 1, e->lowers, e->nlowers * sizeof(e->lowers[0]));
+	memcpy(e->lowers[0], e->upper, sizeof(e->upper));
+	e->nlowers++;
+	snprintf(e->upper, sizeof(e->upper), "%s/upper%u", vn_check_dir(), n);
+	engine_open(e);
+}
+
+START_TEST(operations_over_sealed_deltas)
+{
+	struct model *m = model_new(4);
+
+	for (unsigned round = 0; round < 4; round++) {
+		struct engine e;
+		char remove[300];
+
+		memset(m->files, 0, sizeof(m->files));
+		for (unsigned i = 0; i < MODEL_FILES; i++)
+			snprintf(m->files[i].name, sizeof(m->files[i].name), "file%u", i);
+		engine_init(&e, 1);
+		lowers(m, &e);
+		engine_open(&e);
+		model_find(m, &e);
+		for (unsigned s = 0; s < ENGINE_LOWERS - 2; s++) {
+			for (unsigned i = 0; i < 30; i++)
+				model_step(m, &e);
+			seal(&e, s);
+			model_find(m, &e);
+			if (s % 2)
+				model_check(m, &e);
+		}
+		for (unsigned i = 0; i < 100; i++)
+			model_step(m, &e);
+		engine_reopen(&e);
+		model_find(m, &e);
+		model_check(m, &e);
+		engine_close(&e);
+		snprintf(remove, sizeof(remove), "rm -rf '%s'/*", vn_check_dir());
+		ck_assert_int_eq(system(remove), 0);
+	}
+}
+END_TEST
+
+/* A server that dies between two operations: its memory is lost, the model is not. */
+static void live_and_die(struct model *m, struct engine *e, unsigned n)
+{
+	pid_t pid;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		engine_open(e);
+		model_find(m, e);
+		model_check(m, e);
+		for (unsigned i = 0; i < n; i++)
+			model_step(m, e);
+		_exit(0);
+	}
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with %x after %u operations",
+		      (unsigned)status, m->done);
+}
+
+START_TEST(operations_between_kills)
+{
+	struct model *m = model_new(5);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	for (unsigned i = 0; i < steps(40); i++)
+		live_and_die(m, &e, 1 + (unsigned)model_random(m, 30));
+	engine_open(&e);
+	model_find(m, &e);
+	model_check(m, &e);
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(operations_on_files_without_names)
+{
+	struct model *m = model_new(6);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	engine_open(&e);
+	model_find(m, &e);
+	for (unsigned i = 0; i < 20; i++)
+		model_step(m, &e);
+	for (unsigned i = 0; i < MODEL_FILES; i++)
+		ck_assert_int_eq(e_unlink(&e, m->files[i].name), 0);
+	for (unsigned i = 0; i < steps(600); i++)
+		model_step(m, &e);
+	model_check(m, &e);
+	for (unsigned i = 0; i < MODEL_FILES; i++)
+		e.fs->ops->forget(e.fs, &e.ctx, m->files[i].node, 1);
+	engine_reopen(&e);
+	for (unsigned i = 0; i < MODEL_FILES; i++)
+		e_missing(&e, m->files[i].name);
+	engine_close(&e);
+}
+END_TEST
+
+VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_model", .timeout_s = 300}), operations_on_base_files,
+		   every_short_life_of_base_files, operations_between_remounts, operations_over_sealed_deltas,
+		   operations_between_kills, operations_on_files_without_names)

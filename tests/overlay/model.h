@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Random operations on the bytes of a few files of a tree, each compared with what
+ * a plain array of bytes says. The model lies in memory that child processes
+ * share, so that a server that dies without a word can be compared with it.
+ */
+#ifndef TESTS_OVERLAY_MODEL_H
+#define TESTS_OVERLAY_MODEL_H
+
+#include <stdint.h>
+
+#include "engine.h"
+
+#define MODEL_MAX (900u << 10) /* bytes of a file */
+#define MODEL_FILES 4
+
+struct model_file {
+	char name[16];
+	uint64_t node; /* of the present opening; holds a lookup */
+	uint64_t size;
+	uint8_t bytes[MODEL_MAX];
+};
+
+struct model {
+	uint64_t random; /* state of the generator */
+	unsigned done;   /* operations that were acknowledged */
+	struct model_file files[MODEL_FILES];
+};
+
+/* Shared memory, zeroed; seeded from SEED in the environment or by `seed`, which is printed. */
+struct model *model_new(uint64_t seed);
+uint64_t model_random(struct model *m, uint64_t below); /* 0..below-1 */
+
+/* A base file of this size in lower 0: random bytes with holes; before engine_open. */
+void model_lower(struct model *m, struct engine *e, unsigned file, uint64_t size);
+
+void model_find(struct model *m, struct engine *e);   /* after each opening: looks all files up */
+void model_step(struct model *m, struct engine *e);   /* one random operation, checked around where it worked */
+void model_check(struct model *m, struct engine *e);  /* every byte, size and hole of every file */
+
+#endif
