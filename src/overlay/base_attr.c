@@ -58,6 +58,8 @@ static int object_check_data(struct base_object *o, const struct layer_stat *st)
 	rc = base_part_find(o->b, o->dir, o->layer, &p);
 	if (!rc)
 		rc = base_marks_metacopy(o->b, p, o->at.fd, o->name, st);
+	if (rc == 1)
+		base_metacopy_tell(o->b, o->dir, o->name, o->layer);
 	return rc == 1 ? -EIO : rc;
 }
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/scope.h"
 #include "overlay/base_parts.h"
 #include "overlay/marker.h"
@@ -132,21 +131,15 @@ int base_marks_whiteout(const struct base *b, const struct base_part *p, int dir
 	return rc ? rc : is_zero_device(&attr);
 }
 
-int base_marks_metacopy(struct base *b, const struct base_part *p, int dirfd, const char *name, const struct layer_stat *st)
+int base_marks_metacopy(const struct base *b, const struct base_part *p, int dirfd, const char *name,
+			const struct layer_stat *st)
 {
-	int rc;
-
 	/* Without data of its own it is a hole, at least in part; or it is small, but then its directory tells. */
 	if (b->noxattr || !S_ISREG(st->attr.mode) || !st->attr.size)
 		return 0;
 	if (!p->overlay && st->attr.blocks * 512 >= st->attr.size)
 		return 0;
-	rc = has_mark(dirfd, name, MARKER_XATTR_METACOPY);
-	if (rc == 1 && !atomic_exchange(&b->told_metacopy, true))
-		vn_error("%s in the lower %s has its attributes only (metacopy), which is not supported: "
-			 "reading it fails; mount the overlay it was made with and copy it out",
-			 name, b->layers[p->layer].path);
-	return rc;
+	return has_mark(dirfd, name, MARKER_XATTR_METACOPY);
 }
 
 /* ---- overrides ---- */

@@ -130,6 +130,8 @@ int base_open(const struct base_config *config, struct base **out, struct vn_err
 		return vn_err_sys(err, -ENOMEM, "cannot open the lower directories");
 	b->noxattr = config->noxattr_markers;
 	rc = open_fill(b, config, err);
+	if (!rc)
+		rc = base_metacopy_check(b, err);
 	if (rc) {
 		base_close(b);
 		return rc;

@@ -50,6 +50,7 @@ struct base_part {
 	uint16_t layer;
 	bool xwhite;  /* zero-size files with an attribute are whiteouts here */
 	bool overlay; /* an overlay has worked here: files may be metacopies */
+	bool far;     /* its path was reached by an absolute redirect: it is no longer in the parent */
 	char *path;   /* own path below the layer's root, owned; NULL: the parent's and the name */
 };
 
@@ -130,12 +131,20 @@ bool base_marks_whiteout_file(int dirfd, const char *name, size_t len);
 /* Is this object of a layer's directory a whiteout itself? 1, 0 or -errno. */
 int base_marks_whiteout(const struct base *b, const struct base_part *p, int dirfd, const char *name,
 			const struct layer_stat *st);
-/* Is it a file whose data an overlay left elsewhere? 1, 0 or -errno; says so once in the log. */
-int base_marks_metacopy(struct base *b, const struct base_part *p, int dirfd, const char *name, const struct layer_stat *st);
+/* Is it a file whose data an overlay left elsewhere? 1, 0 or -errno. */
+int base_marks_metacopy(const struct base *b, const struct base_part *p, int dirfd, const char *name,
+			const struct layer_stat *st);
 /* Overrides applied to what the host says. */
 int base_marks_override(const struct base *b, uint16_t layer, int dirfd, const char *name, struct vn_attr *attr);
 /* Is this the directory that must not show? */
 bool base_is_excluded(const struct base *b, const struct layer_stat *st);
+
+/* ---- base_metacopy.c ---- */
+
+/* Looks for metacopies where an overlay has left its marks, as far as that is cheap. -EOPNOTSUPP; *err names the file. */
+int base_metacopy_check(struct base *b, struct vn_err *err);
+/* Says once in the log that a file (name in d) is one. */
+void base_metacopy_tell(struct base *b, const struct base_dir *d, const char *name, uint16_t layer);
 
 /* ---- base_dir.c ---- */
 

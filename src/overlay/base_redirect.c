@@ -5,7 +5,8 @@
  * the same parent.
  *
  * An absolute path is looked for in every layer below from that layer's root,
- * a relative one in the layers of the parent only. On the way down a layer the
+ * a relative one in the layers of the parent only (or, in a directory that was
+ * found by an absolute path, as an absolute one beside it). On the way down a layer the
  * usual rules hold: a whiteout or a file hides what the layers below have
  * there, an opaque directory too, and a directory on the way that was itself
  * redirected changes the path for the layers below it.
@@ -32,6 +33,7 @@ struct search {
 	struct base *b;
 	struct base_parts **parts;
 	size_t cap;
+	bool far;
 	char path[PATH_MAX]; /* below the layers' roots; redirects on the way change it */
 };
 
@@ -54,7 +56,7 @@ static int search_add(struct search *s, uint16_t layer, const char *path)
 		*s->parts = parts;
 		s->cap = cap;
 	}
-	parts->part[parts->n++] = (struct base_part){.layer = layer, .path = copy};
+	parts->part[parts->n++] = (struct base_part){.layer = layer, .far = s->far, .path = copy};
 	return 0;
 }
 
@@ -249,16 +251,29 @@ static int follow_relative(struct search *s, struct base_dir *parent, uint16_t b
 	return rc;
 }
 
+/* Puts the path, absolute in the layers below, into the search. */
+static int follow_path(struct search *s, const struct base_part *from, const char *redirect)
+{
+	const char *slash = *redirect == '/' ? NULL : strrchr(from->path, '/');
+	int dir = slash ? (int)(slash + 1 - from->path) : 0;
+	int n = snprintf(s->path, sizeof(s->path), "%.*s%s", dir, slash ? from->path : "", redirect + (*redirect == '/'));
+
+	return n < 0 || (size_t)n >= sizeof(s->path) ? -ENAMETOOLONG : 0;
+}
+
 int base_redirect_follow(struct base *b, struct base_dir *d, struct base_parts **parts, size_t i, const char *redirect)
 {
 	struct search s = {.b = b, .parts = parts, .cap = d->nlayers};
-	uint16_t below = (uint16_t)((*parts)->part[i].layer + 1);
+	const struct base_part *from = &(*parts)->part[i];
+	uint16_t below = (uint16_t)(from->layer + 1);
+	int rc;
 
 	if (s.cap < (*parts)->n)
 		s.cap = (*parts)->n; /* it grew when an earlier part was followed */
 	base_parts_cut(*parts, i + 1);
-	if (*redirect != '/')
+	s.far = *redirect == '/' || from->far;
+	if (!s.far)
 		return follow_relative(&s, d->parent, below, redirect);
-	strlcpy(s.path, redirect + 1, sizeof(s.path));
-	return follow_absolute(&s, below);
+	rc = follow_path(&s, from, redirect);
+	return rc ? rc : follow_absolute(&s, below);
 }

@@ -39,20 +39,19 @@ static int open_plain(int dirfd, const char *name, int flags)
 
 /* ---- the root ---- */
 
-/* Which overrides the layer's files may have: those that its root has. */
-static unsigned layer_overrides(const struct layer *l)
+/* What the attributes of the root tell of the layer: its overrides, and whether an overlay was here. */
+static void layer_learn(struct layer *l)
 {
 	vn_autofree char *names = NULL;
 	ssize_t len = layer_xattr_names(l->fd, "", &names);
-	unsigned found = 0;
 
 	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(names + at) + 1) {
 		int kind = marker_override_kind(names + at);
 
 		if (kind >= 0)
-			found |= 1u << kind;
+			l->overrides |= 1u << kind;
+		l->overlay |= marker_xattr_is_overlay(names + at);
 	}
-	return found;
 }
 
 static int layer_open_root(const char *path, struct vn_err *err)
@@ -103,7 +102,7 @@ int layer_open(struct layer *l, const char *path, bool noxattr, struct vn_err *e
 	made.fd = vn_steal_fd(&fd);
 	made.path = vn_steal_ptr(&copy);
 	if (!noxattr)
-		made.overrides = layer_overrides(&made);
+		layer_learn(&made);
 	*l = made;
 	return 0;
 }

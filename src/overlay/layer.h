@@ -28,6 +28,7 @@ struct layer {
 	uint64_t dev, ino;   /* of the root */
 	uint64_t mount;      /* id of the mount that all of it must lie on */
 	bool cloned;         /* a clone: no other mount can lie on it */
+	bool overlay;        /* its root shows that an overlay has worked here */
 	atomic_bool noatime; /* opening without touching access times has not been refused */
 	unsigned overrides;  /* bit i: files may have the override marker_override_names[i] */
 };

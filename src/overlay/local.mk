@@ -11,6 +11,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/base_list.c \
 	src/overlay/base_lookup.c \
 	src/overlay/base_marks.c \
+	src/overlay/base_metacopy.c \
 	src/overlay/base_names.c src/overlay/base_names.h \
 	src/overlay/base_object.h \
 	src/overlay/base_open.c \

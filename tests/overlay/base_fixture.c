@@ -206,7 +206,8 @@ const char *fx_list(struct base *b, const char *path)
 	base_dir_put(b, s.d);
 	if (rc)
 		return errno_text(rc);
-	qsort(s.lines, s.n, sizeof(*s.lines), by_bytes);
+	if (s.n)
+		qsort(s.lines, s.n, sizeof(*s.lines), by_bytes);
 	out[0] = '\0';
 	for (size_t i = 0; i < s.n; i++) {
 		at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%s", i ? " " : "", s.lines[i]);
