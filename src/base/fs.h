@@ -146,6 +146,7 @@ struct vn_session_config {
 	uint64_t id;       /* identity for the journal's record headers, stable over a server restart; never 0 */
 	bool outlives;     /* the client outlives the server (VMs): nodeids it holds must be recorded */
 	bool writeback;    /* the client caches writes: its times win */
+	bool expires;      /* what the client caches ends by itself soon: it need not be told */
 	struct vn_notify notify; /* callbacks may be NULL: the client cannot be told */
 };
 

@@ -20,6 +20,7 @@
 #include "overlay/names.h"
 #include "overlay/tree.h"
 #include "overlay/virtual.h"
+#include "overlay/xattr.h"
 
 /* ---- names ---- */
 
@@ -62,11 +63,14 @@ static int load_row_name(void *arg, const char *name, size_t len, uint64_t ino, 
 int ovl_dir_load(struct ovl_tree *t, struct ovl_node *dir)
 {
 	int r = 0;
-	if (dir->names)
+	if (dir->names) {
+		ovl_names_sealed(dir->names, t->seals);
 		return 0;
+	}
 	struct ovl_names *names = ovl_names_new();
 	if (!names)
 		return -ENOMEM;
+	ovl_names_sealed(names, t->seals);
 	if (dir->odir)
 		r = base_list(t->base, dir->odir, load_base_name, names);
 	if (!r && t->store && ovl_own(dir) && !ovl_own(dir)->dead)
@@ -453,24 +457,45 @@ static int load_row(struct ovl_tree *t, uint64_t ino, struct ovl_node *dir, stru
 	return r;
 }
 
-int ovl_root_load(struct ovl_tree *t, struct base_dir *bd, struct ovl_node **out)
+/* The root's attributes: of its row, else of the base. */
+static int load_root_row(struct ovl_tree *t, struct ovl_node *n)
 {
 	struct store_inode row;
 	struct vn_attr attr;
 	uint64_t delta;
-	int r = base_dir_attr(t->base, bd, &attr);
-	struct ovl_node *n = r ? NULL : ovl_node_new(t, VN_NODE_ROOT, true, bd, NULL, 0);
-	if (!n) {
-		base_dir_put(t->base, bd);
-		return r ? r : -ENOMEM;
-	}
+	int r = base_dir_attr(t->base, n->odir, &attr);
+	if (r)
+		return r;
 	load_attr(n, &attr);
 	if (t->store && !(r = store_read_inode(t->store, VN_NODE_ROOT, &row, &delta))) {
 		r = load_own(t, n, &row, delta);
 		free((char *)row.origin);
 	}
-	if (r == -ENOENT)
-		r = 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+int ovl_root_reload(struct ovl_tree *t)
+{
+	struct ovl_own *own = ovl_own(t->root);
+	ovl_names_free(t->root->names);
+	t->root->names = NULL;
+	if (own) {
+		atomic_store(&t->root->own, NULL);
+		ovl_xattrs_free(own->xattrs);
+		free(own);
+	}
+	return load_root_row(t, t->root);
+}
+
+int ovl_root_load(struct ovl_tree *t, struct base_dir *bd, struct ovl_node **out)
+{
+	struct ovl_node *n = ovl_node_new(t, VN_NODE_ROOT, true, bd, NULL, 0);
+	int r;
+	if (!n) {
+		base_dir_put(t->base, bd);
+		return -ENOMEM;
+	}
+	r = load_root_row(t, n);
 	if (!r && ovl_node_insert(t, n) != n)
 		r = -ENOMEM;
 	if (r)

@@ -22,7 +22,7 @@ struct ovl_names {
 	uint32_t nentries, cap, free, count, visible;
 	uint32_t text_len, text_cap, text_dead;
 	uint32_t layers_len, layers_cap;
-	unsigned shift;
+	unsigned shift, seals;
 };
 
 static uint64_t names_hash(const char *name, size_t len)
@@ -253,6 +253,20 @@ void ovl_names_set(struct ovl_names *t, struct ovl_name *e, enum ovl_name_kind k
 	e->kind = kind;
 	e->type = type;
 	e->ino = ino;
+}
+
+void ovl_names_sealed(struct ovl_names *t, unsigned seals)
+{
+	if (t->seals == seals)
+		return;
+	t->seals = seals;
+	for (uint32_t i = 0; i < t->nentries; i++) {
+		struct ovl_name *e = &t->entries[i];
+		if (e->kind == OVL_NAME_WHITEOUT)
+			ovl_names_remove(t, e);
+		else if (e->kind == OVL_NAME_OWN)
+			e->below = true;
+	}
 }
 
 int ovl_names_layers(struct ovl_names *t, struct ovl_name *e, const uint16_t *layers, size_t n)

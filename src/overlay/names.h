@@ -46,6 +46,13 @@ size_t ovl_names_bytes(const struct ovl_names *t);
 size_t ovl_names_count(const struct ovl_names *t);   /* entries, whiteouts included */
 size_t ovl_names_visible(const struct ovl_names *t); /* entries that a listing shows */
 
+/*
+ * Says that the head was sealed for the `seals`-th time: unless the table knows,
+ * every name of the writable layer now has something below, and a whiteout of
+ * the sealed delta needs none above it.
+ */
+void ovl_names_sealed(struct ovl_names *t, unsigned seals);
+
 /* NULL: no such entry. A pointer is valid until the table next changes. */
 struct ovl_name *ovl_names_find(const struct ovl_names *t, const char *name, size_t len);
 /*

@@ -71,6 +71,22 @@ struct ovl_stats {
 };
 void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
 
+<<<<<<< HEAD
+=======
+/*
+ * Seals the present state under a name and goes on in a new head; any number of
+ * verbs may be under way, they wait. What a client has in its own cache only is
+ * not in it. -EEXIST: the name is taken.
+ */
+int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err);
+/*
+ * Goes back to a snapshot; all that came later is discarded. Clients drop their
+ * caches and look names up anew; what they had open answers ESTALE. -EBUSY: a
+ * client cannot be told. -ENOENT: no such snapshot.
+ */
+int ovl_rollback(struct ovl_tree *t, const char *name, struct vn_err *err);
+
+>>>>>>> 32635d3 (overlay: roll back under clients, seal with names in memory)
 /* ---- what changed ---- */
 
 enum ovl_change_kind {

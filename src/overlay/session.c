@@ -213,6 +213,49 @@ void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_nod
 	pthread_mutex_unlock(&t->session_lock);
 }
 
+/* ---- rollback ---- */
+
+bool ovl_sessions_can_be_told(struct ovl_tree *t)
+{
+	bool can = true;
+	pthread_mutex_lock(&t->session_lock);
+	for (struct vn_fs_session *s = t->sessions; s; s = s->next)
+		can = can && (s->config.expires || (s->config.notify.inval_inode && s->config.notify.inval_all));
+	pthread_mutex_unlock(&t->session_lock);
+	return can;
+}
+
+/* Tells a session of each inode that it holds, and gives all of them back. */
+static void session_discard(struct vn_fs_session *s)
+{
+	const struct vn_notify *notify = &s->config.notify;
+	for (size_t i = 0; i < REF_SHARDS; i++) {
+		struct ref_shard *sh = &s->refs->shards[i];
+		struct ref *slots = sh->slots;
+		size_t cap = sh->cap;
+		sh->slots = NULL;
+		sh->cap = sh->used = 0;
+		for (size_t j = 0; j < cap; j++) {
+			if (!slots[j].node)
+				continue;
+			if (notify->inval_inode)
+				notify->inval_inode(notify->arg, ovl_nodeid(s->t, slots[j].node), 0, 0);
+			ovl_node_put(s->t, slots[j].node);
+		}
+		free(slots);
+	}
+	if (notify->inval_inode)
+		notify->inval_inode(notify->arg, VN_NODE_ROOT, 0, 0);
+	if (notify->inval_all)
+		notify->inval_all(notify->arg);
+}
+
+void ovl_sessions_discard(struct ovl_tree *t)
+{
+	for (struct vn_fs_session *s = t->sessions; s; s = s->next)
+		session_discard(s);
+}
+
 /* ---- begin and end ---- */
 
 int ovl_session_new(struct vn_fs *fs, const struct vn_session_config *config, struct vn_fs_session **out)

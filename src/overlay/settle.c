@@ -167,6 +167,31 @@ int ovl_settle_start(struct ovl_tree *t)
 	return -r;
 }
 
+static void pin_drop_all(struct ovl_tree *t)
+{
+	for (;;) {
+		pthread_mutex_lock(&t->pin_lock);
+		struct ovl_node *n = pin_pop(t, UINT64_MAX);
+		pthread_mutex_unlock(&t->pin_lock);
+		if (!n)
+			return;
+		ovl_node_put(t, n);
+	}
+}
+
+void ovl_settle_discard(struct ovl_tree *t)
+{
+	struct ovl_node *n = t->written;
+	t->written = NULL;
+	while (n) {
+		struct ovl_node *next = ovl_own(n)->written_next;
+		ovl_own(n)->written = false;
+		ovl_node_put(t, n);
+		n = next;
+	}
+	pin_drop_all(t);
+}
+
 int ovl_settle_stop(struct ovl_tree *t)
 {
 	if (t->ticking) {
@@ -178,14 +203,7 @@ int ovl_settle_stop(struct ovl_tree *t)
 		t->ticking = false;
 	}
 	int r = ovl_settle_written(t);
-	for (;;) {
-		pthread_mutex_lock(&t->pin_lock);
-		struct ovl_node *n = pin_pop(t, UINT64_MAX);
-		pthread_mutex_unlock(&t->pin_lock);
-		if (!n)
-			break;
-		ovl_node_put(t, n);
-	}
+	pin_drop_all(t);
 	free(t->pins);
 	t->pins = NULL;
 	t->pin_cap = t->pin_count = 0;

@@ -48,12 +48,18 @@ static struct ovl_tree *tree_new(const struct ovl_config *config)
 	return t;
 }
 
-static void tree_free(struct ovl_tree *t)
+void ovl_homes_free(struct ovl_tree *t)
 {
 	for (struct ovl_home *h = t->homes, *next; h; h = next) {
 		next = h->next;
 		free(h);
 	}
+	t->homes = t->head = NULL;
+}
+
+static void tree_free(struct ovl_tree *t)
+{
+	ovl_homes_free(t);
 	ovl_numbers_free(t);
 	for (size_t i = 0; i < OVL_SHARDS; i++) {
 		pthread_mutex_destroy(&t->shards[i].lock);
@@ -85,7 +91,7 @@ static int tree_add_home(void *arg, const struct store_delta_info *info)
 	return tree_home(arg, info->id) ? 0 : -ENOMEM;
 }
 
-static int tree_homes(struct ovl_tree *t)
+int ovl_homes_load(struct ovl_tree *t)
 {
 	t->head = tree_home(t, 0);
 	if (!t->head)
@@ -108,7 +114,7 @@ static int tree_start(struct ovl_tree *t, const struct ovl_config *config, struc
 {
 	int r = ovl_files_new(t);
 	if (!r)
-		r = tree_homes(t);
+		r = ovl_homes_load(t);
 	if (!r)
 		r = ovl_numbers_load(t);
 	if (r)
@@ -131,7 +137,7 @@ int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_e
 		return vn_err_set(err, -ENOMEM, "out of memory");
 	int r = ovl_lowers_open(config, &t->base, &t->store, err);
 	if (!r) {
-		t->epoch = t->store ? store_epoch(t->store) : 0;
+		t->epoch = t->store ? store_epoch(t->store) & OVL_EPOCH_MASK : 0;
 		r = tree_start(t, config, err);
 	}
 	if (r) {

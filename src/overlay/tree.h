@@ -52,6 +52,7 @@
 #include "store/store.h"
 
 #define OVL_EPOCH_SHIFT 53
+#define OVL_EPOCH_MASK UINT64_C(0x7ff)
 #define OVL_INO_MASK ((UINT64_C(1) << OVL_EPOCH_SHIFT) - 1)
 #define OVL_INO_VIRTUAL_FIRST UINT64_C(2)
 #define OVL_INO_VIRTUAL_LAST UINT64_C(1023)
@@ -158,6 +159,7 @@ struct ovl_tree {
 	int64_t squash_uid, squash_gid;
 	uint64_t epoch;              /* of nodeids */
 	struct ovl_home *head, *homes;
+	unsigned seals;              /* of the head since the tree was opened; under the gate */
 	pthread_rwlock_t gate;
 	pthread_mutex_t topology;
 	struct ovl_node *root;       /* a reference */
@@ -250,6 +252,11 @@ int ovl_child_number(struct ovl_tree *t, struct ovl_node *dir, struct ovl_name *
 int ovl_lookup(struct ovl_tree *t, struct ovl_node *dir, const char *name, struct ovl_node **out);
 /* The node of a merged base directory: a reference. */
 int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out);
+/* One home per delta of the store, and the head. */
+int ovl_homes_load(struct ovl_tree *t);
+void ovl_homes_free(struct ovl_tree *t);
+/* The root forgets its names and its row, and reads the row anew: rollback. */
+int ovl_root_reload(struct ovl_tree *t);
 /* The root over a merged base directory, which is taken over; with its row if it has one. */
 int ovl_root_load(struct ovl_tree *t, struct base_dir *bd, struct ovl_node **out);
 /* A node by number, after a restart: from its row or from what was recorded as seen. -ESTALE. */
@@ -287,6 +294,9 @@ void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_
 uint64_t ovl_session_outliving(struct ovl_tree *t, struct ovl_node *n);
 /* Fills out for a node with the caller's reference, counts the lookup. On failure the reference is gone, too. */
 int ovl_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, struct vn_entry *out);
+/* Rollback, with the gate held exclusively: can every client learn of it; then all are told and hold nothing any more. */
+bool ovl_sessions_can_be_told(struct ovl_tree *t);
+void ovl_sessions_discard(struct ovl_tree *t);
 /* What other sessions than ctx's (which knows by itself) must drop. Locks may be held. */
 void ovl_tell_inode(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, bool data);
 void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *dir, const char *name);
@@ -340,6 +350,7 @@ int ovl_settle_written(struct ovl_tree *t);
 
 int ovl_settle_start(struct ovl_tree *t);  /* the ticker */
 int ovl_settle_stop(struct ovl_tree *t);   /* ends it, writes all rows, lets all pins go */
+void ovl_settle_discard(struct ovl_tree *t); /* lets all pins and queued files go unwritten: rollback */
 
 /* ---- attr.c ---- */
 

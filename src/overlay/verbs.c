@@ -76,6 +76,13 @@ static void verb_forget(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t nod
 		ovl_session_forget(v.t, ctx->session, v.n, n);
 }
 
+static int verb_self(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, struct vn_entry *out)
+{
+	VERB v;
+	int r = verb_begin(&v, fs, ctx, node);
+	return r ? r : ovl_entry(v.t, ctx, ovl_node_ref(v.n), out);
+}
+
 static int verb_parent(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, struct vn_entry *out)
 {
 	VERB v;
@@ -454,6 +461,7 @@ const struct vn_fs_ops ovl_ops = {
 	.lookup = verb_lookup,
 	.forget = verb_forget,
 	.parent = verb_parent,
+	.self = verb_self,
 	.getattr = verb_getattr,
 	.setattr = verb_setattr,
 	.readlink = verb_readlink,

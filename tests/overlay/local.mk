@@ -5,11 +5,15 @@ include tests/overlay/base.mk
 unit_tests += \
 	tests/overlay/acl \
 	tests/overlay/extents
+overlay_tests = \
+	tests/overlay/acl \
+	tests/overlay/base \
 	tests/overlay/data_model \
 	tests/overlay/extents \
 	tests/overlay/names \
 	tests/overlay/tree_identity \
 	tests/overlay/tree_names \
+	tests/overlay/tree_snapshot \
 	tests/overlay/tree_virtual
 unit_tests += $(overlay_tests)
 
@@ -20,3 +24,17 @@ tests_overlay_data_model_SOURCES = tests/overlay/data_model.c tests/overlay/mode
 tests_overlay_data_model_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_extents_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_names_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_identity_SOURCES = tests/overlay/tree_identity.c $(engine_sources)
+tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_names_SOURCES = tests/overlay/tree_names.c $(engine_sources)
+tests_overlay_tree_names_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_snapshot_SOURCES = tests/overlay/tree_snapshot.c $(engine_sources)
+tests_overlay_tree_snapshot_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_virtual_SOURCES = tests/overlay/tree_virtual.c $(engine_sources)
+tests_overlay_tree_virtual_LDADD = $(test_libs) $(overlay_libs)

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Snapshots of a tree in use. Verbs are kept out for the moment in which sizes
+ * are settled and the head is sealed; no node is visited: those of the old head
+ * share one object that says where their rows lie, and it takes the sealed
+ * delta's id.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "overlay/tree.h"
+
+static int snapshot_seal_locked(struct ovl_tree *t, const char *name, struct vn_err *err)
+{
+	struct ovl_home *head = calloc(1, sizeof(*head));
+	uint64_t id;
+	if (!head)
+		return vn_err_set(err, -ENOMEM, "snapshot '%s': out of memory", name);
+	int r = ovl_settle_written(t);
+	if (r) {
+		free(head);
+		return vn_err_sys(err, r, "snapshot '%s': what was written cannot be settled", name);
+	}
+	r = store_seal(t->store, name, &id, err);
+	if (r) {
+		free(head);
+		return r;
+	}
+	t->head->id = id;
+	head->next = t->homes;
+	t->homes = head;
+	t->head = head;
+	t->seals++;
+	return 0;
+}
+
+int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err)
+{
+	if (!t->store || t->readonly)
+		return vn_err_set(err, -EROFS, "snapshot '%s': the tree has no writable layer", name);
+	pthread_rwlock_wrlock(&t->gate);
+	int r = snapshot_seal_locked(t, name, err);
+	pthread_rwlock_unlock(&t->gate);
+	return r;
+}
+
+/* Everything that was known of the writable layer is forgotten; clients are told first, under their old numbers. */
+static int rollback_forget_locked(struct ovl_tree *t)
+{
+	ovl_sessions_discard(t);
+	ovl_settle_discard(t);
+	ovl_numbers_free(t);
+	ovl_homes_free(t);
+	t->epoch = store_epoch(t->store) & OVL_EPOCH_MASK;
+	int r = ovl_homes_load(t);
+	if (!r)
+		r = ovl_numbers_load(t);
+	return r ? r : ovl_root_reload(t);
+}
+
+int ovl_rollback(struct ovl_tree *t, const char *name, struct vn_err *err)
+{
+	if (!t->store || t->readonly)
+		return vn_err_set(err, -EROFS, "rollback to '%s': the tree has no writable layer", name);
+	pthread_rwlock_wrlock(&t->gate);
+	int r = ovl_sessions_can_be_told(t) ? 0 :
+		vn_err_set(err, -EBUSY, "rollback to '%s': a client (a virtual machine) cannot be told to drop its caches: "
+			   "stop it first, or serve it with finite timeouts", name);
+	if (!r)
+		r = store_rollback(t->store, name, err);
+	if (!r && (r = rollback_forget_locked(t)))
+		vn_err_sys(err, r, "rollback to '%s': it is done, but the tree cannot be read: unmount and mount again", name);
+	pthread_rwlock_unlock(&t->gate);
+	return r;
+}

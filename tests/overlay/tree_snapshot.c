@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Snapshots and rollback of a tree in use, at the verbs. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../check_main.h"
+#include "base/err.h"
+#include "engine.h"
+
+static void snapshot(struct engine *e, const char *name)
+{
+	struct vn_err err = { 0 };
+	int r = ovl_snapshot(e->tree, name, &err);
+	ck_assert_msg(!r, "%s", vn_err_text(&err));
+}
+
+static void rollback(struct engine *e, const char *name)
+{
+	struct vn_err err = { 0 };
+	int r = ovl_rollback(e->tree, name, &err);
+	ck_assert_msg(!r, "%s", vn_err_text(&err));
+}
+
+static void told_inode(void *arg, uint64_t node, int64_t off, int64_t len)
+{
+	(void)node;
+	(void)off;
+	(void)len;
+	++*(int *)arg;
+}
+
+static void told_all(void *arg)
+{
+	*(int *)arg += 1000;
+}
+
+static int told;
+
+/* A session that can be told, instead of the engine's own. */
+static void open_told(struct engine *e)
+{
+	const struct vn_session_config config = {
+		.id = 2, .notify = { .arg = &told, .inval_inode = told_inode, .inval_all = told_all } };
+	engine_open(e);
+	e->fs->ops->session_free(e->fs, e->session, false);
+	ck_assert_int_eq(e->fs->ops->session_new(e->fs, &config, &e->session), 0);
+	e->ctx.session = e->session;
+}
+
+static void fill(struct engine *e)
+{
+	lower_dir(e, 0, "d");
+	lower_file(e, 0, "d/low", "low");
+	lower_file(e, 0, "f", "base");
+}
+
+START_TEST(work_goes_on_over_a_snapshot)
+{
+	struct engine e;
+	struct vn_attr a, b;
+	engine_init(&e, 1);
+	fill(&e);
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "n", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "n", 0, "before"), 0);
+	ck_assert_int_eq(e_setxattr(&e, "n", "user.x", "1"), 0);
+	ck_assert_int_eq(e_symlink(&e, "target", "s"), 0);
+	e_stat(&e, "n", &a);
+	snapshot(&e, "one");
+	e_is(&e, "n", "before");
+	ck_assert_int_eq(e_write(&e, "n", 0, "AFTER!"), 0);
+	e_is(&e, "n", "AFTER!");
+	e_xattr_is(&e, "n", "user.x", "1");
+	ck_assert_int_eq(e_setxattr(&e, "n", "user.y", "2"), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "B"), 0);
+	ck_assert_int_eq(e_unlink(&e, "s"), 0);
+	ck_assert_int_eq(e_rename(&e, "d", "dd", 0), 0);
+	snapshot(&e, "two");
+	ck_assert_int_eq(e_create(&e, "dd/new", 0644), 0);
+	engine_reopen(&e);
+	e_is(&e, "n", "AFTER!");
+	e_xattr_is(&e, "n", "user.x", "1");
+	e_xattr_is(&e, "n", "user.y", "2");
+	e_is(&e, "f", "Base");
+	e_is(&e, "dd/low", "low");
+	e_names(&e, "dd", "low new");
+	e_names(&e, "", "dd f n");
+	e_stat(&e, "n", &b);
+	ck_assert_uint_eq(a.ino, b.ino);
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(a_name_that_is_taken_is_refused)
+{
+	struct engine e;
+	struct vn_err err = { 0 };
+	engine_init(&e, 1);
+	engine_open(&e);
+	snapshot(&e, "one");
+	ck_assert_int_eq(ovl_snapshot(e.tree, "one", &err), -EEXIST);
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(rollback_brings_the_state_back)
+{
+	struct engine e;
+	struct vn_attr attr;
+	uint64_t node;
+	engine_init(&e, 1);
+	fill(&e);
+	open_told(&e);
+	ck_assert_int_eq(e_create(&e, "n", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "n", 0, "before"), 0);
+	ck_assert_int_eq(e_chmod(&e, "f", 0600), 0);
+	snapshot(&e, "one");
+	ck_assert_int_eq(e_write(&e, "n", 0, "AFTER!"), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "B"), 0);
+	ck_assert_int_eq(e_unlink(&e, "d/low"), 0);
+	ck_assert_int_eq(e_rmdir(&e, "d"), 0);
+	ck_assert_int_eq(e_mkdir(&e, "x", 0755), 0);
+	ck_assert_int_eq(e_node(&e, "n", &node), 0);
+	told = 0;
+	rollback(&e, "one");
+	ck_assert_int_ge(told, 1001);
+	ck_assert_int_eq(e.fs->ops->getattr(e.fs, &e.ctx, node, &attr), -ESTALE);
+	e_is(&e, "n", "before");
+	e_is(&e, "f", "base");
+	e_stat(&e, "f", &attr);
+	ck_assert_uint_eq(attr.mode & 07777, 0600);
+	e_is(&e, "d/low", "low");
+	e_names(&e, "", "d f n");
+	ck_assert_int_eq(e_create(&e, "again", 0644), 0);
+	engine_reopen(&e);
+	e_is(&e, "n", "before");
+	e_names(&e, "", "again d f n");
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(rollback_under_a_client_that_cannot_be_told_is_refused)
+{
+	struct engine e;
+	struct vn_err err = { 0 };
+	engine_init(&e, 1);
+	engine_open(&e);
+	snapshot(&e, "one");
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	ck_assert_int_eq(ovl_rollback(e.tree, "one", &err), -EBUSY);
+	e_is(&e, "f", "");
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(a_file_in_use_and_unlinked_lives_on_over_a_snapshot)
+{
+	struct engine e;
+	struct iovec iov = { (char[8]){ 0 }, 8 };
+	uint64_t node;
+	engine_init(&e, 1);
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "bytes"), 0);
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	snapshot(&e, "one");
+	ck_assert_int_eq(e.fs->ops->write(e.fs, &e.ctx, node, 0, &(struct iovec){ "BY", 2 }, 1, 0), 2);
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), 5);
+	ck_assert_mem_eq(iov.iov_base, "BYtes", 5);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_reopen(&e);
+	e_names(&e, "", "");
+	engine_close(&e);
+}
+END_TEST
+
+VN_CHECK_MAIN("overlay/tree_snapshot", work_goes_on_over_a_snapshot, a_name_that_is_taken_is_refused,
+	      rollback_brings_the_state_back, rollback_under_a_client_that_cannot_be_told_is_refused,
+	      a_file_in_use_and_unlinked_lives_on_over_a_snapshot)
