@@ -2,14 +2,8 @@
 # Tests of src/overlay; link $(test_libs) and $(overlay_libs).
 include tests/overlay/base.mk
 
-unit_tests += \
-	tests/overlay/acl \
-	tests/overlay/extents
 overlay_tests = \
 	tests/overlay/acl \
-overlay_tests = \
-	tests/overlay/acl \
-	tests/overlay/base \
 	tests/overlay/data_model \
 	tests/overlay/extents \
 	tests/overlay/names \
@@ -22,9 +16,6 @@ unit_tests += $(overlay_tests)
 engine_sources = tests/overlay/engine.c tests/overlay/engine.h
 
 tests_overlay_acl_LDADD = $(test_libs) $(overlay_libs)
-
-tests_overlay_base_SOURCES = tests/overlay/base.c tests/overlay/base_fixture.c tests/overlay/base_fixture.h
-tests_overlay_base_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_data_model_SOURCES = tests/overlay/data_model.c tests/overlay/model.c tests/overlay/model.h $(engine_sources)
 tests_overlay_data_model_LDADD = $(test_libs) $(overlay_libs)
