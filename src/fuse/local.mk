@@ -4,7 +4,9 @@ noinst_LTLIBRARIES += libvf.la
 libvf_la_SOURCES = \
 	src/fuse/attr.c \
 	src/fuse/dax.h \
+	src/fuse/devfuse.h \
 	src/fuse/dispatch.c src/fuse/dispatch.h \
+	src/fuse/fuse_server.h \
 	src/fuse/op_attr.c \
 	src/fuse/op_data.c \
 	src/fuse/op_dax.c \
@@ -17,5 +19,15 @@ libvf_la_SOURCES = \
 	src/fuse/request.c src/fuse/request.h \
 	src/fuse/session.c src/fuse/session.h \
 	src/fuse/stats.c src/fuse/stats.h
+
+if LINUX
+libvf_la_SOURCES += \
+	src/fuse/carrier.h \
+	src/fuse/devfuse.c \
+	src/fuse/devfuse_classic.c \
+	src/fuse/devfuse_helper.c \
+	src/fuse/devfuse_mount.c src/fuse/devfuse_mount.h \
+	src/fuse/notices.c src/fuse/notices.h
+endif
 
 fuse_libs = libvf.la $(base_libs) $(LIBURING_LIBS)

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The classic carrier: threads that read(2) a request, dispatch it and write(2) the reply.
+ *
+ * Each thread has two clones of the device: one that never blocks, for looking, and
+ * one for sleeping in read(2), where the kernel wakes exactly one thread per request
+ * (poll(2) would wake them all). A reply goes to the clone that the request came from.
+ * Where the device cannot be cloned all threads sleep on the one descriptor.
+ *
+ * Looking before sleeping: a thread that sleeps on another CPU takes some 70 us to wake,
+ * fifteen times what a request costs. So a thread looks for the next request for a
+ * while, giving the CPU away after every look, which lets the client that was just
+ * answered run at once on the same CPU. One thread looks at a time: a second one would
+ * only take the CPU from the client. How long pays is learnt: looking that found nothing
+ * halves the time, a find restores it.
+ *
+ * Threads: there is always one more than are busy, up to the limit, so that a verb
+ * that waits for a disk holds nobody up.
+ */
+#include "fuse/carrier.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "fuse/dispatch.h"
+#include "fuse/protocol.h"
+#include "fuse/request.h"
+
+#define PAGE 4096
+#define SPIN_US_DEFAULT 100
+#define SPIN_US_LEAST 1
+#define BUFFER_SIZE ((size_t)VF_MAX_WRITE + 2 * PAGE)
+#define STOP_SIGNAL SIGRTMAX
+#define STOP_REPEAT_NS 1000000
+
+struct worker {
+	struct vf_classic *c;
+	pthread_t thread;
+	int look_fd, sleep_fd; /* clones; look_fd -1: none */
+	int64_t spin_ns;       /* how long to look, learnt */
+	char *in, *out;        /* mapped; sized for the largest message */
+	_Atomic bool gone;     /* the thread is about to return */
+};
+
+struct vf_classic {
+	struct vf_classic_config config;
+	pthread_mutex_t lock; /* protects workers[] and nworkers while the carrier runs */
+	unsigned nworkers;
+	_Atomic unsigned idle;
+	_Atomic bool looking; /* a thread looks for requests without sleeping */
+	_Atomic bool stopping, ended;
+	struct worker workers[];
+};
+
+/* ---- buffers ---- */
+
+static char *buffer_map(void)
+{
+	void *p = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void buffer_unmap(char *p)
+{
+	if (p)
+		munmap(p, BUFFER_SIZE);
+}
+
+/* A WRITE's and a READ's bytes start on a page. */
+static struct iovec buffer_in(char *p)
+{
+	size_t head = sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in);
+
+	return (struct iovec){p + PAGE - head, BUFFER_SIZE - PAGE + head};
+}
+
+static struct iovec buffer_out(char *p)
+{
+	size_t head = sizeof(struct fuse_out_header);
+
+	return (struct iovec){p + PAGE - head, BUFFER_SIZE - PAGE + head};
+}
+
+/* ---- one request ---- */
+
+static ssize_t device_read(int fd, char *buffer)
+{
+	struct iovec in = buffer_in(buffer);
+	ssize_t n = read(fd, in.iov_base, in.iov_len);
+
+	return n < 0 ? -errno : n;
+}
+
+/* ENOENT: the request was abandoned meanwhile; what the reply handed out goes back. */
+static void device_reply(int fd, struct vf_session *s, const struct iovec *in, const struct iovec *out, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(fd, out->iov_base, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		vf_reply_lost(s, in, 1, out, 1);
+}
+
+static void device_serve(int fd, struct vf_session *s, char *in_buffer, size_t n, char *out_buffer)
+{
+	struct iovec in = buffer_in(in_buffer), out = buffer_out(out_buffer);
+	ssize_t len;
+
+	in.iov_len = n;
+	len = vf_dispatch(s, &in, 1, &out, 1);
+	if (len > 0)
+		device_reply(fd, s, &in, &out, (size_t)len);
+}
+
+/* Errors of read(2) that only say "look again": a signal, a request that was taken back. */
+static bool device_again(ssize_t n)
+{
+	return n == -EINTR || n == -EAGAIN || n == -ENOENT;
+}
+
+int vf_classic_serve_one(int fd, struct vf_session *session)
+{
+	char *in = buffer_map(), *out = buffer_map();
+	ssize_t n = -ENOMEM;
+
+	if (in && out) {
+		do
+			n = device_read(fd, in);
+		while (device_again(n));
+		if (n > 0)
+			device_serve(fd, session, in, (size_t)n, out);
+	}
+	buffer_unmap(in);
+	buffer_unmap(out);
+	return n < 0 ? (int)n : 0;
+}
+
+/* ---- looking and sleeping ---- */
+
+static int64_t spin_most(const struct vf_classic *c)
+{
+	int us = c->config.spin_us < 0 ? SPIN_US_DEFAULT : c->config.spin_us;
+
+	return c->config.quiet ? 0 : us * INT64_C(1000);
+}
+
+static bool spin_begin(struct worker *w)
+{
+	return w->look_fd >= 0 && spin_most(w->c) && !atomic_exchange(&w->c->looking, true);
+}
+
+static void spin_learn(struct worker *w, bool found)
+{
+	if (found)
+		w->spin_ns = spin_most(w->c);
+	else if (w->spin_ns > 2 * SPIN_US_LEAST * INT64_C(1000))
+		w->spin_ns /= 2;
+}
+
+/* Looks until something comes or the time is over. -EAGAIN: nothing came. */
+static ssize_t worker_look(struct worker *w)
+{
+	int64_t end = vn_mono_ns() + w->spin_ns;
+	ssize_t n;
+
+	do {
+		n = device_read(w->look_fd, w->in);
+		if (n != -EAGAIN)
+			break;
+		sched_yield();
+	} while (vn_mono_ns() < end && !atomic_load_explicit(&w->c->stopping, memory_order_relaxed));
+	atomic_store(&w->c->looking, false);
+	spin_learn(w, n != -EAGAIN);
+	return n;
+}
+
+/* Waits for a request. *fd is where its reply goes. */
+static ssize_t worker_receive(struct worker *w, int *fd)
+{
+	if (spin_begin(w)) {
+		ssize_t n = worker_look(w);
+
+		*fd = w->look_fd;
+		if (n != -EAGAIN)
+			return n;
+	}
+	*fd = w->sleep_fd;
+	return device_read(w->sleep_fd, w->in);
+}
+
+/* ---- threads ---- */
+
+static int worker_start_locked(struct vf_classic *c);
+
+/* Called before a request is carried out: if nobody is left to wait for the next one, somebody is made. */
+static void worker_leave_idle(struct vf_classic *c)
+{
+	if (atomic_fetch_sub(&c->idle, 1) > 1 || c->config.quiet)
+		return;
+	vn_autounlock pthread_mutex_t *held = vn_lock(&c->lock);
+
+	if (!atomic_load(&c->stopping) && c->nworkers < c->config.max_threads)
+		worker_start_locked(c);
+}
+
+static void worker_end(struct vf_classic *c, int err)
+{
+	if (err != -ENODEV && err != -ECONNABORTED)
+		vn_error("reading requests from /dev/fuse: %s; the mount is given up", strerror(-err));
+	if (!atomic_exchange(&c->ended, true))
+		c->config.ended(c->config.arg);
+}
+
+static void worker_loop(struct worker *w)
+{
+	struct vf_classic *c = w->c;
+
+	while (!atomic_load(&c->stopping)) {
+		int fd;
+		ssize_t n = worker_receive(w, &fd);
+
+		if (device_again(n))
+			continue;
+		if (n < 0) {
+			worker_end(c, (int)n);
+			return;
+		}
+		worker_leave_idle(c);
+		device_serve(fd, c->config.session, w->in, (size_t)n, w->out);
+		atomic_fetch_add(&c->idle, 1);
+	}
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	prctl(PR_SET_NAME, "vf-worker");
+	worker_loop(w);
+	atomic_store(&w->gone, true);
+	return NULL;
+}
+
+static int worker_clone(int fd, int flags)
+{
+	uint32_t source = (uint32_t)fd;
+	vn_autoclose int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC | flags);
+
+	if (clone < 0 || ioctl(clone, FUSE_DEV_IOC_CLONE, &source) < 0)
+		return -errno;
+	return vn_steal_fd(&clone);
+}
+
+static void worker_fini(struct worker *w)
+{
+	if (w->look_fd >= 0)
+		close(w->look_fd);
+	if (w->sleep_fd >= 0 && w->sleep_fd != w->c->config.fd)
+		close(w->sleep_fd);
+	buffer_unmap(w->in);
+	buffer_unmap(w->out);
+}
+
+static int worker_init(struct worker *w, struct vf_classic *c)
+{
+	*w = (struct worker){.c = c, .look_fd = -1, .sleep_fd = worker_clone(c->config.fd, 0), .spin_ns = spin_most(c)};
+	if (w->sleep_fd < 0)
+		w->sleep_fd = c->config.fd;
+	else if (spin_most(c))
+		w->look_fd = worker_clone(c->config.fd, O_NONBLOCK);
+	if (w->look_fd < 0)
+		w->look_fd = -1;
+	w->in = buffer_map();
+	w->out = buffer_map();
+	return w->in && w->out ? 0 : -ENOMEM;
+}
+
+static int worker_start_locked(struct vf_classic *c)
+{
+	struct worker *w = &c->workers[c->nworkers];
+	int err = worker_init(w, c);
+
+	if (!err)
+		err = -pthread_create(&w->thread, NULL, worker_main, w);
+	if (err) {
+		worker_fini(w);
+		return err;
+	}
+	atomic_fetch_add(&c->idle, 1);
+	c->nworkers++;
+	return 0;
+}
+
+/* ---- life ---- */
+
+static void stop_handler(int sig)
+{
+	(void)sig; /* only interrupts read(2) */
+}
+
+static void stop_signal_set(void)
+{
+	struct sigaction sa = {.sa_handler = stop_handler};
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(STOP_SIGNAL, &sa, NULL);
+}
+
+int vf_classic_start(const struct vf_classic_config *config, struct vf_classic **out)
+{
+	struct vf_classic *c = calloc(1, sizeof(*c) + config->max_threads * sizeof(c->workers[0]));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->config = *config;
+	pthread_mutex_init(&c->lock, NULL);
+	stop_signal_set();
+	pthread_mutex_lock(&c->lock);
+	err = worker_start_locked(c);
+	pthread_mutex_unlock(&c->lock);
+	if (err) {
+		pthread_mutex_destroy(&c->lock);
+		free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+/* A signal that comes just before read(2) is lost, so it is repeated until the thread has gone. */
+static void worker_join(struct worker *w)
+{
+	struct timespec pause = {.tv_nsec = STOP_REPEAT_NS};
+
+	while (!atomic_load(&w->gone)) {
+		pthread_kill(w->thread, STOP_SIGNAL);
+		nanosleep(&pause, NULL);
+	}
+	pthread_join(w->thread, NULL);
+	worker_fini(w);
+}
+
+static unsigned classic_close_door(struct vf_classic *c)
+{
+	vn_autounlock pthread_mutex_t *held = vn_lock(&c->lock);
+
+	atomic_store(&c->stopping, true);
+	return c->nworkers; /* no more are made from here on */
+}
+
+void vf_classic_stop(struct vf_classic *c)
+{
+	unsigned n;
+
+	if (!c)
+		return;
+	n = classic_close_door(c);
+	for (unsigned i = 0; i < n; i++)
+		worker_join(&c->workers[i]);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
