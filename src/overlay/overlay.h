@@ -71,8 +71,6 @@ struct ovl_stats {
 };
 void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
 
-<<<<<<< HEAD
-=======
 /*
  * Seals the present state under a name and goes on in a new head; any number of
  * verbs may be under way, they wait. What a client has in its own cache only is
@@ -86,7 +84,6 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err);
  */
 int ovl_rollback(struct ovl_tree *t, const char *name, struct vn_err *err);
 
->>>>>>> 32635d3 (overlay: roll back under clients, seal with names in memory)
 /* ---- what changed ---- */
 
 enum ovl_change_kind {

@@ -184,7 +184,7 @@ static int touch_dead_bytes(struct ovl_tree *t, struct ovl_node *n, uint64_t *nu
 	for (uint64_t pos = 0; !r && pos < n->size; pos = run.end) {
 		r = ovl_run_at(t, n, f, pos, &run);
 		if (!r && run.fd >= 0)
-			r = ovl_run_copy(run.fd, fd, pos, run.end);
+			r = ovl_run_copy(&run, fd, pos);
 	}
 	if (!r && ftruncate(fd, (off_t)n->size))
 		r = -errno;
