@@ -47,6 +47,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/run.c src/overlay/run.h \
 	src/overlay/session.c \
 	src/overlay/settle.c \
+	src/overlay/snapshot.c \
 	src/overlay/space.c \
 	src/overlay/touch.c \
 	src/overlay/tree.c src/overlay/tree.h \

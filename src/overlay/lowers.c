@@ -231,13 +231,32 @@ static int lowers_open_store(const struct ovl_config *config, const struct stack
 	return r;
 }
 
+/*
+ * The upper must exist before the base is opened, which hides it where it lies
+ * in a lower. *made: it was made here, and goes again on failure.
+ */
+static int lowers_make_upper(const struct ovl_config *config, bool *made, struct vn_err *err)
+{
+	*made = false;
+	if (!config->upper || !config->create_upper || config->readonly)
+		return 0;
+	if (!mkdir(config->upper, 0700))
+		*made = true;
+	else if (errno != EEXIST)
+		return vn_err_sys(err, -errno, "cannot make the upper directory '%s'", config->upper);
+	return 0;
+}
+
 int ovl_lowers_open(const struct ovl_config *config, struct base **base, struct store **store, struct vn_err *err)
 {
 	struct stack s = { 0 };
+	bool made = false;
 	*base = NULL;
 	int r = config->nlowers ? stack_from_config(config, &s, err) :
 		config->upper ? stack_from_upper(config, &s, err) :
 				vn_err_set(err, -EINVAL, "no lower directory is given: name at least one");
+	if (!r)
+		r = lowers_make_upper(config, &made, err);
 	if (!r) {
 		struct base_config bc = { .lowers = (const char *const *)s.paths + s.parents, .nlowers = s.n - s.parents,
 					  .exclude = config->upper, .noxattr_markers = config->noxattr_markers };
@@ -249,6 +268,8 @@ int ovl_lowers_open(const struct ovl_config *config, struct base **base, struct 
 		base_close(*base);
 		*base = NULL;
 	}
+	if (r && made)
+		rmdir(config->upper); /* still empty, unless the store got further: then it stays to be looked at */
 	stack_free(&s);
 	return r;
 }

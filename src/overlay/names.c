@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
+
+#include "base/hash.h"
 
 #define NONE UINT32_MAX
 #define COLLISION_BITS 8
@@ -27,7 +28,7 @@ struct ovl_names {
 
 static uint64_t names_hash(const char *name, size_t len)
 {
-	uint64_t h = XXH3_64bits(name, len) >> (64 - COOKIE_BITS) & ~(COOKIE_FIRST - 1);
+	uint64_t h = vn_hash_name(0, name, len) >> (64 - COOKIE_BITS) & ~(COOKIE_FIRST - 1);
 	return h ? h : COOKIE_FIRST;
 }
 
