@@ -168,7 +168,7 @@ START_TEST(a_file_in_use_and_unlinked_lives_on_over_a_snapshot)
 	ck_assert_int_eq(e_node(&e, "f", &node), 0);
 	ck_assert_int_eq(e_unlink(&e, "f"), 0);
 	snapshot(&e, "one");
-	ck_assert_int_eq(e.fs->ops->write(e.fs, &e.ctx, node, 0, &(struct iovec){ "BY", 2 }, 1, 0), 2);
+	ck_assert_int_eq(e.fs->ops->write(e.fs, &e.ctx, node, 0, &(struct iovec){ (char[2]){ "BY" }, 2 }, 1, 0), 2);
 	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), 5);
 	ck_assert_mem_eq(iov.iov_base, "BYtes", 5);
 	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
