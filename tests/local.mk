@@ -4,6 +4,7 @@
 #   unit_tests        check programs, named tests/FOLDER/NOUN (source NOUN.c beside it)
 #   script_tests      scripts that look at the sources or at built files
 #   e2e_tests         scripts in tests/e2e that mount; may skip
+#   vm_tests          scripts in tests/vm that boot a guest; may skip; only in `make check-all`
 # and, naming a test a second time,
 #   quick_e2e_tests   e2e tests worth running under AddressSanitizer too
 #   concurrent_tests  tests with threads or processes at work at once: run under ThreadSanitizer
@@ -11,6 +12,7 @@
 unit_tests =
 script_tests = tests/arrows tests/exports
 e2e_tests =
+vm_tests =
 quick_e2e_tests =
 concurrent_tests =
 # Sourced or used by tests, not tests themselves.
@@ -31,6 +33,7 @@ include tests/lib/local.mk
 include tests/cli/local.mk
 include tests/e2e/local.mk
 include tests/fuzz/local.mk
+include tests/vm/local.mk
 
 if HAVE_CHECK
 check_PROGRAMS = $(unit_tests)
@@ -39,7 +42,7 @@ else
 TESTS = $(script_tests) $(e2e_tests)
 endif
 
-EXTRA_DIST += $(script_tests) $(e2e_tests) $(test_data)
+EXTRA_DIST += $(script_tests) $(e2e_tests) $(vm_tests) $(test_data)
 
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/tap-driver.sh
 TEST_EXTENSIONS = .sh
@@ -54,9 +57,11 @@ AM_TESTS_ENVIRONMENT = \
 	VN_CPPFLAGS="-D_GNU_SOURCE $(SQLITE3_CFLAGS) $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(CHECK_CFLAGS)"; export VN_CPPFLAGS; \
 	CC='$(CC)'; export CC; SANITIZE='$(SANITIZE)'; export SANITIZE;
 
-# The sets that scripts/test runs in its sanitizer builds.
+# Everything, and the sets that scripts/test runs in its sanitizer builds.
+check-all:
+	$(MAKE) check TESTS='$(TESTS) $(vm_tests)'
 check-quick:
 	$(MAKE) check TESTS='$(unit_tests) $(quick_e2e_tests)'
 check-concurrent:
 	$(MAKE) check TESTS='$(concurrent_tests)'
-.PHONY: check-quick check-concurrent
+.PHONY: check-all check-quick check-concurrent
