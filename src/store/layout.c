@@ -88,8 +88,11 @@ static int layout_open_dir(struct store *s, const struct store_config *config, s
 {
 	bool write = !config->readonly;
 
-	if (config->create && write && mkdir(config->upper, 0700) < 0 && errno != EEXIST)
-		return vn_err_sys(err, -errno, "cannot make the upper directory %s", config->upper);
+	if (config->create && write) {
+		s->made_dir = mkdir(config->upper, 0700) == 0;
+		if (!s->made_dir && errno != EEXIST)
+			return vn_err_sys(err, -errno, "cannot make the upper directory %s", config->upper);
+	}
 	s->dirfd = open(config->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0)
 		return vn_err_sys(err, -errno, "cannot open the upper directory %s", config->upper);
@@ -112,7 +115,23 @@ int layout_open(struct store *s, const struct store_config *config, struct vn_er
 		return 0;
 	if (!config->create || config->readonly)
 		return vn_err_set(err, -ENOENT, "%s is no veneer upper: it has no index.db", s->path);
-	return layout_check_foreign(s, err);
+	rc = layout_check_foreign(s, err);
+	s->making = !rc;
+	return rc;
+}
+
+void layout_undo(struct store *s)
+{
+	static const char *const made[] = { "journal", "journal.new", "reserve", "index.db", "index.db-wal",
+					    "index.db-shm", "index.db-journal", "lock" };
+
+	/* Without the lock it is somebody else who is making this one. */
+	for (size_t i = 0; s->making && s->lockfd >= 0 && i < VN_ARRAY_LEN(made); i++)
+		unlinkat(s->dirfd, made[i], 0);
+	if (s->making && s->lockfd >= 0)
+		unlinkat(s->dirfd, "data", AT_REMOVEDIR);
+	if (s->made_dir && s->path)
+		rmdir(s->path);
 }
 
 /* ---- the lock ---- */

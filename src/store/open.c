@@ -298,6 +298,7 @@ static void open_free(struct store *s)
 	free(s->applier.buf);
 	free(s->applier.dead);
 	free(s->parents);
+	layout_undo(s);
 	layout_unlock(s);
 	if (s->dirfd >= 0)
 		close(s->dirfd);
@@ -328,6 +329,7 @@ int store_open(const struct store_config *config, struct store **out, struct vn_
 		store_close(s);
 		return rc;
 	}
+	s->making = s->made_dir = false;
 	*out = s;
 	return 0;
 }

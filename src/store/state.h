@@ -73,6 +73,7 @@ struct applier {
 struct store {
 	char *path;
 	int dirfd, lockfd;
+	bool made_dir, making; /* while a new upper is being made: the directory, or its contents, are ours to undo */
 	bool has_head, readonly, is_volatile, clean_start, shared;
 	uint8_t uuid[16];  /* of the head's index */
 	uint8_t upper[16]; /* of the directory: the ring's identity */
@@ -180,6 +181,8 @@ int chain_load(struct store *s, const char *upper, struct vn_err *err);
 /* layout.c */
 /* Finds the directory, or makes it. -ENOTEMPTY: something else is in it. */
 int layout_open(struct store *s, const struct store_config *config, struct vn_err *err);
+/* Removes what the making of a new upper that failed has left. */
+void layout_undo(struct store *s);
 /* Takes the upper for writing. */
 int layout_lock(struct store *s, const struct store_config *config, struct vn_err *err);
 /* Takes a shared lock of another upper. -EBUSY: it is being served. Returns the fd. */

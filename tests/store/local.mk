@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
-store_tests = tests/store/store tests/store/layers tests/store/snapshots
+store_tests = tests/store/store tests/store/layers tests/store/snapshots tests/store/space
 unit_tests += $(store_tests)
 concurrent_tests += $(store_tests)
 
@@ -10,3 +10,5 @@ tests_store_layers_SOURCES = tests/store/layers.c tests/store/help.h
 tests_store_layers_LDADD = $(test_libs) $(store_libs)
 tests_store_snapshots_SOURCES = tests/store/snapshots.c tests/store/help.h
 tests_store_snapshots_LDADD = $(test_libs) $(store_libs)
+tests_store_space_SOURCES = tests/store/space.c tests/store/help.h
+tests_store_space_LDADD = $(test_libs) $(store_libs)

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A full disk: growth is refused before it happens, giving back works, space brings everything back. Needs mount(2). */
+#include "help.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+static char disk[4096];
+
+/* A small tmpfs in a mount namespace of this process. False: not permitted here. */
+static bool small_disk(const char *size)
+{
+	char options[64];
+
+	snprintf(disk, sizeof(disk), "%s", vn_check_dir());
+	snprintf(options, sizeof(options), "size=%s", size);
+	return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", disk, "tmpfs", 0, options) == 0;
+}
+
+/* Takes everything that is left. */
+static void fill(void)
+{
+	int fd = open(help_path("filler"), O_CREAT | O_WRONLY | O_APPEND, 0600);
+	static char block[65536];
+	size_t n = sizeof(block);
+
+	ck_assert_int_ge(fd, 0);
+	while (n) {
+		ssize_t w = write(fd, block, n);
+
+		if (w < (ssize_t)n)
+			n /= 2;
+	}
+	close(fd);
+}
+
+static int create(struct store *s, const char *name)
+{
+	struct store_inode row = help_file(store_next_ino(s));
+	struct store_change c;
+
+	if (!row.ino)
+		return -ENOSPC;
+	store_change_init(&c);
+	store_change_inode(&c, &row);
+	store_change_dentry(&c, 1, name, strlen(name), row.ino);
+	return store_commit(s, &c, NULL);
+}
+
+static int create_many(struct store *s, int from, int n, int *made)
+{
+	char name[300];
+	int rc = 0;
+
+	for (int i = 0; i < n && !rc; i++) {
+		snprintf(name, sizeof(name), "%0200d", from + i);
+		rc = create(s, name);
+		*made += !rc;
+		if (i % 64 == 63)
+			usleep(1000);
+	}
+	return rc;
+}
+
+START_TEST(full_disk_refuses_growth_keeps_what_was_and_recovers)
+{
+	struct store_config config = { .create = true, .journal_size = 512 << 10, .commit_s = 1 };
+	struct store *s;
+	struct store_change c;
+	int made = 0, rc;
+
+	if (!small_disk("16m"))
+		vn_check_skip("cannot mount a tmpfs here");
+	s = help_open_config(&config, "u");
+	ck_assert_int_eq(create_many(s, 0, 100, &made), 0);
+	help_settle(s);
+	fill();
+	rc = create_many(s, 1000, 100000, &made);
+	ck_assert_int_eq(rc, -ENOSPC);
+	ck_assert(!store_readonly(s));
+	/* Giving back still works, and is acknowledged. */
+	for (int i = 0; i < 50; i++) {
+		char name[300];
+
+		snprintf(name, sizeof(name), "%0200d", i);
+		store_change_init(&c);
+		store_change_dentry_gone(&c, 1, name, strlen(name));
+		c.flags = STORE_CHANGE_FREES;
+		ck_assert_int_eq(store_commit(s, &c, NULL), 0);
+		made--;
+	}
+	unlink(help_path("filler"));
+	for (int i = 0; i < 1000 && (rc = create(s, "again")); i++)
+		usleep(10000);
+	ck_assert_int_eq(rc, 0);
+	help_settle(s);
+	ck_assert_uint_eq(help_find(s, 1, NULL).count, made + 1);
+	help_close(s);
+	s = help_open_config(&config, "u");
+	ck_assert_uint_eq(help_find(s, 1, NULL).count, made + 1);
+	help_close(s);
+	umount(disk);
+}
+END_TEST
+
+START_TEST(upper_that_was_killed_on_a_full_disk_opens_again)
+{
+	struct store_config config = { .create = true, .journal_size = 512 << 10 };
+	int made = 0, counted[2];
+	struct store *s;
+
+	if (!small_disk("16m"))
+		vn_check_skip("cannot mount a tmpfs here");
+	ck_assert_int_eq(pipe(counted), 0);
+	if (!fork()) {
+		s = help_open_config(&config, "u");
+		fill();
+		create_many(s, 0, 100000, &made);
+		if (write(counted[1], &made, sizeof(made)) != sizeof(made))
+			_exit(1);
+		_exit(0);
+	}
+	ck_assert_int_eq(read(counted[0], &made, sizeof(made)), sizeof(made));
+	unlink(help_path("filler"));
+	s = help_open_config(&config, "u");
+	ck_assert_uint_eq(help_find(s, 1, NULL).count, made);
+	help_close(s);
+	umount(disk);
+}
+END_TEST
+
+START_TEST(new_upper_on_a_full_disk_is_refused_with_a_sentence)
+{
+	struct store_config config = { .create = true };
+	struct vn_err err = { 0 };
+	struct store *s;
+
+	if (!small_disk("4m"))
+		vn_check_skip("cannot mount a tmpfs here");
+	config.upper = help_path("u");
+	ck_assert_int_eq(store_open(&config, &s, &err), -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(err.text, config.upper));
+	ck_assert_int_ne(access(config.upper, F_OK), 0);
+	umount(disk);
+}
+END_TEST
+
+VN_CHECK_MAIN("store/space", full_disk_refuses_growth_keeps_what_was_and_recovers,
+	      upper_that_was_killed_on_a_full_disk_opens_again,
+	      new_upper_on_a_full_disk_is_refused_with_a_sentence)
