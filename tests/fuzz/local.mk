@@ -18,3 +18,18 @@ tests/fuzz/journal.fuzzer: tests/fuzz/journal.c src/store/record.c src/store/cha
 fuzz: $(fuzz_targets)
 .PHONY: fuzz
 CLEANFILES += $(fuzz_targets)
+# Fuzz targets. Each is a unit test that replays its corpus (replay.c). To look for new inputs:
+#	../configure CC=clang --enable-sanitize=address,undefined CFLAGS='-O1 -g -fsanitize=fuzzer-no-link'
+#	make fuzz-marker && tests/fuzz/libfuzzer-marker -max_total_time=60 CORPUS
+fuzz_replay = tests/fuzz/replay.c tests/fuzz/fuzz.h
+fuzz_corpus = $(srcdir)/tests/fuzz/corpus
+
+unit_tests += tests/fuzz/fuzz_marker
+tests_fuzz_fuzz_marker_SOURCES = tests/fuzz/fuzz_marker.c $(fuzz_replay)
+tests_fuzz_fuzz_marker_LDADD = $(overlay_libs)
+
+fuzz-%: tests/fuzz/fuzz_%
+	$(LIBTOOL) --tag=CC --mode=link $(CC) $(AM_CFLAGS) $(CFLAGS) -fsanitize=fuzzer $(AM_LDFLAGS) \
+		-o tests/fuzz/libfuzzer-$* tests/fuzz/fuzz_$*.$(OBJEXT) $(tests_fuzz_fuzz_$*_LDADD) $(LIBS)
+
+EXTRA_DIST += tests/fuzz/corpus
