@@ -15,6 +15,15 @@ tests/fuzz/journal.fuzzer: tests/fuzz/journal.c src/store/record.c src/store/cha
 	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/journal.c $(top_srcdir)/src/store/record.c \
 		$(top_srcdir)/src/store/change.c $(top_srcdir)/src/store/batch.c
 
+# The guest init's parsers.
+unit_tests += tests/fuzz/guest
+tests_fuzz_guest_SOURCES = tests/fuzz/guest.c $(fuzz_driver)
+tests_fuzz_guest_LDADD = $(guest_libs)
+fuzz_targets += tests/fuzz/guest.fuzzer
+tests/fuzz/guest.fuzzer: tests/fuzz/guest.c $(guest_parsers) $(guest_helpers)
+	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/guest.c \
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(guest_parsers) $(guest_helpers)))
+
 fuzz: $(fuzz_targets)
 .PHONY: fuzz
 CLEANFILES += $(fuzz_targets)
