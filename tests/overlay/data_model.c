@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../check_main.h"
+#include "base/err.h"
 #include "model.h"
 
 static unsigned steps(unsigned n)
@@ -201,6 +202,47 @@ START_TEST(operations_on_files_without_names)
 }
 END_TEST
 
+static void snapshot(struct engine *e, unsigned n)
+{
+	struct vn_err err = {0};
+	char name[16];
+	int r;
+
+	snprintf(name, sizeof(name), "s%u", n);
+	r = ovl_snapshot(e->tree, name, &err);
+	ck_assert_msg(!r, "%s", vn_err_text(&err));
+}
+
+/* Nodes, descriptors and half-copied files live on over it; some files have no name. */
+START_TEST(operations_over_snapshots)
+{
+	struct model *m = model_new(7);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	engine_open(&e);
+	model_find(m, &e);
+	for (unsigned n = 0; n < 25; n++) {
+		for (unsigned i = 0; i < 40; i++)
+			model_step(m, &e);
+		snapshot(&e, n);
+		if (n % 4 == 0)
+			model_check(m, &e);
+		if (n % 7 == 3 && n < 20) {
+			engine_reopen(&e);
+			model_find(m, &e);
+		}
+		if (n == 20)
+			ck_assert_int_eq(e_unlink(&e, m->files[0].name), 0);
+		if (n == 21)
+			ck_assert_int_eq(e_unlink(&e, m->files[3].name), 0);
+	}
+	model_check(m, &e);
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_model", .timeout_s = 300}), operations_on_base_files,
 		   every_short_life_of_base_files, operations_between_remounts, operations_over_sealed_deltas,
-		   operations_between_kills, operations_on_files_without_names)
+		   operations_between_kills, operations_on_files_without_names, operations_over_snapshots)

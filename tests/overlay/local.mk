@@ -4,6 +4,7 @@ include tests/overlay/base.mk
 
 overlay_tests = \
 	tests/overlay/acl \
+	tests/overlay/data \
 	tests/overlay/data_model \
 	tests/overlay/extents \
 	tests/overlay/names \
@@ -12,10 +13,14 @@ overlay_tests = \
 	tests/overlay/tree_snapshot \
 	tests/overlay/tree_virtual
 unit_tests += $(overlay_tests)
+concurrent_tests += tests/overlay/data
 
 engine_sources = tests/overlay/engine.c tests/overlay/engine.h
 
 tests_overlay_acl_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_data_SOURCES = tests/overlay/data.c $(engine_sources)
+tests_overlay_data_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_data_model_SOURCES = tests/overlay/data_model.c tests/overlay/model.c tests/overlay/model.h $(engine_sources)
 tests_overlay_data_model_LDADD = $(test_libs) $(overlay_libs)
