@@ -266,7 +266,7 @@ static int keeper_replace(struct keeper *k)
 	k->replace = false;
 	vn_info("the worker is replaced");
 	if (k->worker) {
-		kill(k->worker, SIGTERM);
+		kill(k->worker, SIGUSR2);
 		worker_wait_end(k);
 	}
 	return keeper_restore(k);

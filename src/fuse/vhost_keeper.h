@@ -41,7 +41,7 @@ struct vhost_keeper_config {
 /*
  * Runs until SIGTERM or SIGINT (the worker finishes what it took first), until a
  * connected socket's front end is gone, or until workers cannot be kept alive.
- * SIGUSR1 replaces the worker. Blocks these signals and SIGCHLD for its process.
+ * SIGUSR1 replaces the worker, which is told by SIGUSR2. Blocks these signals and SIGCHLD for its process.
  * Returns 0, or -errno with a sentence; *status is the exit status of a worker that
  * did not get ready (-1: none).
  */

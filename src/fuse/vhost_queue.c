@@ -171,13 +171,12 @@ void vhost_queue_stop(struct vhost_queue *q)
 	if (!queue_halt(q))
 		return;
 	/* No thread is added once stopping is set. */
-	for (unsigned i = 0; i < q->nworkers; i++) {
+	for (unsigned i = 0; i < q->nworkers; i++)
 		pthread_join(q->workers[i]->thread, NULL);
-		free(q->workers[i]);
-	}
 	vn_autounlock pthread_mutex_t *held = vn_lock(&q->lock);
 
-	q->nworkers = 0;
+	while (q->nworkers) /* under the lock: the sentinel looks at them */
+		free(q->workers[--q->nworkers]);
 	q->config.base = q->vq.next_avail;
 	q->running = false;
 	vhost_queue_signal_locked(q);

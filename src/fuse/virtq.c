@@ -53,9 +53,19 @@ static uint16_t load16(const volatile uint16_t *at)
 	return le16toh(__atomic_load_n(at, __ATOMIC_ACQUIRE));
 }
 
-static void store16(volatile uint16_t *at, uint16_t v)
+/*
+ * Where one side says something and then looks at what the other says (used index
+ * and wish to be interrupted, wish to be kicked and available index), the store has
+ * to be visible before the load: both are sequentially consistent.
+ */
+static uint16_t load16_ordered(const volatile uint16_t *at)
 {
-	__atomic_store_n(at, htole16(v), __ATOMIC_RELEASE);
+	return le16toh(__atomic_load_n(at, __ATOMIC_SEQ_CST));
+}
+
+static void store16_ordered(volatile uint16_t *at, uint16_t v)
+{
+	__atomic_store_n(at, htole16(v), __ATOMIC_SEQ_CST);
 }
 
 static bool misaligned(const volatile void *at, uintptr_t align)
@@ -85,7 +95,7 @@ bool virtq_has_more(const struct virtq *q)
 {
 	if (q->broken)
 		return false;
-	return q->resubmitted < q->nresubmit || load16(&q->avail->idx) != q->next_avail;
+	return q->resubmitted < q->nresubmit || load16_ordered(&q->avail->idx) != q->next_avail;
 }
 
 struct virtq_watch virtq_watch(const struct virtq *q)
@@ -285,7 +295,7 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
 	inflight_batch(q, head);
 	e->id = htole32(head);
 	e->len = htole32(len);
-	store16(&q->used->idx, ++q->next_used);
+	store16_ordered(&q->used->idx, ++q->next_used);
 	inflight_clear(q, head);
 }
 
@@ -294,19 +304,18 @@ bool virtq_should_signal(struct virtq *q)
 	uint16_t old = q->signalled, new = q->next_used;
 	bool valid = q->signalled_valid;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the used index is written before the guest's wish is read */
 	if (!q->config.event_idx)
-		return !(load16(&q->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+		return !(load16_ordered(&q->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	q->signalled = new;
 	q->signalled_valid = true;
-	return !valid || (uint16_t)(new - load16(used_event(q)) - 1) < (uint16_t)(new - old);
+	return !valid || (uint16_t)(new - load16_ordered(used_event(q)) - 1) < (uint16_t)(new - old);
 }
 
 void virtq_kicks_off(struct virtq *q)
 {
 	/* With event indices the old event, now behind us, already keeps the guest quiet. */
 	if (!q->config.event_idx)
-		store16(&q->used->flags, VRING_USED_F_NO_NOTIFY);
+		store16_ordered(&q->used->flags, VRING_USED_F_NO_NOTIFY);
 }
 
 bool virtq_kicks_on(struct virtq *q)
@@ -314,9 +323,8 @@ bool virtq_kicks_on(struct virtq *q)
 	if (q->broken)
 		return false;
 	if (q->config.event_idx)
-		store16(avail_event(q), q->next_avail);
+		store16_ordered(avail_event(q), q->next_avail);
 	else
-		store16(&q->used->flags, 0);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the wish is visible before the index is read */
+		store16_ordered(&q->used->flags, 0);
 	return virtq_has_more(q);
 }

@@ -24,6 +24,24 @@ tests/fuzz/guest.fuzzer: tests/fuzz/guest.c $(guest_parsers) $(guest_helpers)
 	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/guest.c \
 		$(addprefix $(top_srcdir)/,$(filter %.c,$(guest_parsers) $(guest_helpers)))
 
+# The vhost-user transport: a guest's memory, a front end's messages.
+if LINUX
+unit_tests += tests/fuzz/virtq tests/fuzz/vhost
+tests_fuzz_virtq_SOURCES = tests/fuzz/virtq.c $(fuzz_driver)
+tests_fuzz_virtq_LDADD = $(vhost_libs)
+tests_fuzz_vhost_SOURCES = tests/fuzz/vhost.c $(fuzz_driver)
+tests_fuzz_vhost_LDADD = libvhosttest.la $(vhost_libs)
+fuzz_targets += tests/fuzz/virtq.fuzzer tests/fuzz/vhost.fuzzer
+tests/fuzz/virtq.fuzzer: tests/fuzz/virtq.c src/fuse/virtq.c src/fuse/virtq_inflight.c src/fuse/vhost_memory.c
+	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/virtq.c $(top_srcdir)/src/fuse/virtq.c \
+		$(top_srcdir)/src/fuse/virtq_inflight.c $(top_srcdir)/src/fuse/vhost_memory.c
+tests/fuzz/vhost.fuzzer: tests/fuzz/vhost.c tests/vhost/tinyfs.c $(libvhost_la_SOURCES) $(libvf_la_SOURCES)
+	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/vhost.c $(top_srcdir)/tests/vhost/tinyfs.c \
+		$(addprefix $(top_srcdir)/,$(filter-out %/vhost_keeper.c %/vhost_record.c,$(filter %.c,$(libvhost_la_SOURCES)))) \
+		$(addprefix $(top_srcdir)/,$(filter-out %devfuse%,$(filter %.c,$(libvf_la_SOURCES)))) \
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) -lpthread
+endif
+
 fuzz: $(fuzz_targets)
 .PHONY: fuzz
 CLEANFILES += $(fuzz_targets)

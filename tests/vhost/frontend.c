@@ -291,7 +291,7 @@ int fe_open(struct fe *fe, const char *path, unsigned nrings, unsigned size)
 void fe_avail(struct fe_ring *r, uint16_t head)
 {
 	r->avail->ring[r->next_avail % r->size] = head;
-	__atomic_store_n(&r->avail->idx, ++r->next_avail, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->avail->idx, ++r->next_avail, __ATOMIC_SEQ_CST);
 }
 
 static void chain_write(struct vring_desc *table, unsigned size, unsigned first, const struct fe_seg *segs, unsigned n)
@@ -341,14 +341,13 @@ void fe_kick(struct fe_ring *r)
 {
 	uint16_t old = r->kicked, event;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	r->kicked = r->next_avail;
 	if (!r->event_idx) {
-		if (!(__atomic_load_n(&r->used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY))
+		if (!(__atomic_load_n(&r->used->flags, __ATOMIC_SEQ_CST) & VRING_USED_F_NO_NOTIFY))
 			fe_kick_always(r);
 		return;
 	}
-	event = __atomic_load_n((uint16_t *)&r->used->ring[r->size], __ATOMIC_RELAXED);
+	event = __atomic_load_n((uint16_t *)&r->used->ring[r->size], __ATOMIC_SEQ_CST);
 	if ((uint16_t)(r->next_avail - event - 1) < (uint16_t)(r->next_avail - old))
 		fe_kick_always(r);
 }
@@ -366,9 +365,8 @@ static bool ring_take(struct fe_ring *r, struct vring_used_elem *e)
 static bool ring_arm(struct fe_ring *r)
 {
 	if (r->event_idx)
-		__atomic_store_n(&r->avail->ring[r->size], r->next_used, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) != r->next_used;
+		__atomic_store_n(&r->avail->ring[r->size], r->next_used, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&r->used->idx, __ATOMIC_SEQ_CST) != r->next_used;
 }
 
 int fe_reap(struct fe_ring *r, struct vring_used_elem *e, int timeout_ms, bool spin)

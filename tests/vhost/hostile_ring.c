@@ -23,9 +23,9 @@ static void desc(unsigned i, uint64_t addr, uint32_t len, uint16_t flags, uint16
 
 static void header(uint64_t at, uint32_t opcode)
 {
-	struct fuse_in_header *h = fe_at(&fe, at);
+	struct fuse_in_header h = {.len = sizeof(h), .opcode = opcode, .unique = 4, .nodeid = 1};
 
-	*h = (struct fuse_in_header){.len = sizeof(*h), .opcode = opcode, .unique = 4, .nodeid = 1};
+	memcpy(fe_at(&fe, at), &h, sizeof(h)); /* at any address */
 }
 
 /* ---- one chain each, made available as head 0 ---- */
