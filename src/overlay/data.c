@@ -124,7 +124,7 @@ int ovl_data_writable(struct ovl_tree *t, struct ovl_node *n)
 {
 	const struct ovl_own *own = ovl_own(n);
 
-	if (!t->store || t->readonly || !own || own->home->id)
+	if (!t->store || t->readonly || !own || own->home->id || store_readonly(t->store))
 		return -EROFS;
 	return own->flags & (STORE_IMMUTABLE | STORE_APPEND) ? -EPERM : 0;
 }

@@ -12,7 +12,9 @@
 #include "overlay/tree.h"
 
 #define FILES_MAX 512u
-#define FILES_MIN 16u
+#define FILES_MIN 64u
+#define FILES_TOTAL 1024u  /* of the process: it stays below whatever a client does */
+#define FILES_OTHERS 384u  /* directories of the lowers, index, sockets, threads */
 #define FILES_EVICT 8u       /* at most so many files go at once */
 #define FILE_DEPTH_MAX 65536 /* levels: more is a loop in damaged rows */
 
@@ -427,20 +429,28 @@ bool ovl_file_mapped(struct ovl_tree *t, struct ovl_node *n)
 
 /* ---- the cache ---- */
 
+/* What the process may have, less what the lowers (a descriptor each) and the rest take. */
+static unsigned files_limit(size_t layers)
+{
+	struct rlimit rl;
+	size_t total = FILES_TOTAL, taken = layers + FILES_OTHERS;
+
+	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur < total)
+		total = rl.rlim_cur;
+	if (total < taken + FILES_MIN)
+		return FILES_MIN;
+	return total - taken < FILES_MAX ? (unsigned)(total - taken) : FILES_MAX;
+}
+
 int ovl_files_new(struct ovl_tree *t)
 {
 	struct ovl_files *files = calloc(1, sizeof(*files));
-	struct rlimit rl;
 
 	if (!files)
 		return -ENOMEM;
 	pthread_mutex_init(&files->lock, NULL);
 	TAILQ_INIT(&files->list);
-	files->limit = FILES_MAX;
-	if (!getrlimit(RLIMIT_NOFILE, &rl) && rl.rlim_cur / 2 < files->limit)
-		files->limit = (unsigned)(rl.rlim_cur / 2);
-	if (files->limit < FILES_MIN)
-		files->limit = FILES_MIN;
+	files->limit = files_limit(t->base ? base_layers(t->base) : 0);
 	t->files = files;
 	return 0;
 }
