@@ -125,6 +125,7 @@ static void applier_publish(struct store *s, const struct applier_run *end)
 {
 	struct applier *a = &s->applier;
 
+	reader_changed(s->order[0].reader); /* before anybody can rely on it */
 	pthread_mutex_lock(&a->lock);
 	__atomic_store_n(&a->position, end->position, __ATOMIC_RELEASE);
 	__atomic_store_n(&a->visible, end->seq, __ATOMIC_RELEASE);
@@ -220,9 +221,10 @@ int applier_flush_locked(struct store *s)
 
 static void applier_checkpoint_locked(struct store *s)
 {
-	int pages = 0;
-	int rc = writer_checkpoint(&s->writer, false, &pages);
+	int pages = 0, rc;
 
+	reader_relax(s->order[0].reader);
+	rc = writer_checkpoint(&s->writer, false, &pages);
 	if (!rc || rc == -EBUSY) {
 		s->applier.checkpointed = !pages;
 		s->writer.log_pages = pages; /* what a reader holds up counts again from here */

@@ -141,6 +141,7 @@ static int open_head_slot(struct store *s, enum schema_mode mode)
 	head = s->order[s->norder - 1];
 	memmove(s->order + 1, s->order, (s->norder - 1) * sizeof(*s->order));
 	s->order[0] = head;
+	reader_keep(head.reader);
 	s->has_head = true;
 	return 0;
 }
@@ -422,5 +423,6 @@ int store_meta_set(struct store *s, const char *key, const char *value)
 		return -EROFS;
 	held = vn_lock(&s->write_lock);
 	rc = meta_set_text(s->writer.db, full, value);
+	reader_changed(s->order[0].reader);
 	return rc ? rc : writer_flush(&s->writer);
 }

@@ -64,6 +64,44 @@ void reader_free(struct reader *r)
 	free(r);
 }
 
+void reader_keep(struct reader *r)
+{
+	__atomic_store_n(&r->generation, 1, __ATOMIC_RELEASE);
+}
+
+void reader_changed(struct reader *r)
+{
+	if (__atomic_load_n(&r->generation, __ATOMIC_RELAXED))
+		__atomic_add_fetch(&r->generation, 1, __ATOMIC_RELEASE);
+}
+
+static void reader_end(struct reader_conn *c)
+{
+	if (c->seen)
+		sqlite3_exec(c->db, "COMMIT", NULL, NULL, NULL);
+	c->seen = 0;
+}
+
+void reader_relax(struct reader *r)
+{
+	pthread_mutex_lock(&r->lock);
+	for (unsigned i = 0; i < r->nfree; i++)
+		reader_end(&r->free_conns[i]);
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* The snapshot is taken by the first read, so it is never older than the generation. */
+static void reader_begin(struct reader *r, struct reader_conn *c)
+{
+	uint64_t now = __atomic_load_n(&r->generation, __ATOMIC_ACQUIRE);
+
+	if (!now || c->seen == now)
+		return;
+	reader_end(c);
+	if (sqlite3_exec(c->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK)
+		c->seen = now;
+}
+
 int reader_get(struct reader *r, struct reader_conn *c)
 {
 	int rc;
@@ -74,14 +112,17 @@ int reader_get(struct reader *r, struct reader_conn *c)
 	if (r->nfree) {
 		*c = r->free_conns[--r->nfree];
 		pthread_mutex_unlock(&r->lock);
+		reader_begin(r, c);
 		return 0;
 	}
 	r->nopen++;
 	pthread_mutex_unlock(&r->lock);
 	memset(c, 0, sizeof(*c));
 	rc = schema_open(r->dir, r->mode, &c->db);
-	if (!rc)
+	if (!rc) {
+		reader_begin(r, c);
 		return 0;
+	}
 	pthread_mutex_lock(&r->lock);
 	r->nopen--;
 	pthread_cond_signal(&r->freed);
