@@ -3,16 +3,29 @@
  * Forks: uppers whose chain leads into the deltas of another upper. The origin
  * keeps refs/ID for each fork (ID is the fork's identity): the fork's path, then
  * one line per delta it needs. A delta that is needed is not removed.
+ *
+ * Who forks writes the refs and then looks whether the deltas are there; who
+ * removes deltas takes them out of the chain and then looks at the refs. So one
+ * of two that meet sees the other. The fork is built beside its place and
+ * renamed: dying before that leaves DIR.fork, and refs that keep deltas longer
+ * than needed.
  */
-#include "store/chain.h"
-#include "store/state.h"
+#include "store/data.h"
+#include "store/fault.h"
+#include "store/head.h"
+#include "store/sqlerr.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/scope.h"
 
 #include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #define FORK_REF_MAX (1u << 20)
 
@@ -44,4 +57,354 @@ bool fork_refers(int dirfd, uint64_t delta)
 			return true;
 	}
 	return false;
+}
+
+/* ---- making one ---- */
+
+struct fork {
+	const struct store_fork *given;
+	char *origin;     /* the origin's path */
+	char *temp;       /* where the fork is built; renamed to its place at the end */
+	struct chain chain; /* what it will stand on; paths filled in */
+	char *top;        /* directory of the delta on top */
+	char id[17];      /* of the fork, names its refs */
+};
+
+static void fork_fini(struct fork *f)
+{
+	chain_fini(&f->chain);
+	free(f->origin);
+	free(f->temp);
+	free(f->top);
+}
+
+/* Drops what is newer than the snapshot and gives every entry the path of its directory. */
+static int fork_cut(struct fork *f)
+{
+	struct chain *c = &f->chain;
+
+	while (c->n && f->given->snapshot && strcmp(c->entries[0].name, f->given->snapshot))
+		chain_remove(c, 0);
+	for (size_t i = 0; i < c->n; i++) {
+		struct chain_entry *e = &c->entries[i];
+
+		if (!e->path && asprintf(&e->path, "%s/deltas/%016" PRIx64, f->origin, e->id) < 0)
+			return -ENOMEM;
+	}
+	if (!c->n)
+		return -ENOENT;
+	f->top = strdup(c->entries[0].path);
+	return f->top ? 0 : -ENOMEM;
+}
+
+static int fork_read_chain(struct fork *f, struct vn_err *err)
+{
+	vn_autoclose int fd = open(f->origin, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? -errno : chain_read(&f->chain, fd);
+
+	if (rc)
+		return vn_err_sys(err, rc, "cannot read %s/chain", f->origin);
+	rc = fork_cut(f);
+	if (rc == -ENOENT)
+		return vn_err_set(err, rc, "%s has no snapshot named %s; `veneer log` lists them", f->origin,
+				  f->given->snapshot ? f->given->snapshot : "");
+	return rc ? vn_err_sys(err, rc, "cannot read %s/chain", f->origin) : 0;
+}
+
+/* ---- refs ---- */
+
+/* The upper in whose deltas/ a directory lies; malloc()ed. */
+static char *fork_owner(const char *delta)
+{
+	char *owner = strdup(delta);
+	char *cut = owner ? strstr(owner, "/deltas/") : NULL;
+
+	while (cut && strstr(cut + 1, "/deltas/"))
+		cut = strstr(cut + 1, "/deltas/");
+	if (cut)
+		*cut = '\0';
+	return owner;
+}
+
+/* The deltas of `owner` that the fork needs, behind its path. */
+static int fork_ref_text(const struct fork *f, const char *owner, char **text)
+{
+	size_t len;
+	FILE *out = open_memstream(text, &len);
+
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "%s\n", f->given->dir);
+	for (size_t i = 0; i < f->chain.n; i++) {
+		vn_autofree char *of = fork_owner(f->chain.entries[i].path);
+
+		if (of && !strcmp(of, owner))
+			fprintf(out, "%016" PRIx64 "\n", f->chain.entries[i].id);
+	}
+	return fclose(out) ? -ENOMEM : 0;
+}
+
+static int fork_ref_write(const struct fork *f, const char *owner)
+{
+	vn_autofree char *text = NULL;
+	vn_autoclose int dirfd = open(owner, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	vn_autoclose int refsfd = -1;
+	int rc = dirfd < 0 ? -errno : fork_ref_text(f, owner, &text);
+
+	if (!rc && mkdirat(dirfd, "refs", 0700) < 0 && errno != EEXIST)
+		rc = -errno;
+	if (!rc && (refsfd = openat(dirfd, "refs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = vn_write_file_at(refsfd, f->id, text, strlen(text), 0600);
+	return rc ? rc : vn_fsync(dirfd);
+}
+
+static void fork_ref_remove(const struct fork *f, const char *owner)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/refs/%s", owner, f->id) < (int)sizeof(path))
+		unlink(path);
+}
+
+/* In every upper whose deltas it needs, or nowhere. */
+static int fork_refs(const struct fork *f, bool remove)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < f->chain.n; i++) {
+		vn_autofree char *owner = fork_owner(f->chain.entries[i].path);
+
+		if (!owner)
+			rc = -ENOMEM;
+		else if (remove)
+			fork_ref_remove(f, owner);
+		else
+			rc = fork_ref_write(f, owner);
+	}
+	return rc;
+}
+
+/* Refs are there; is what they hold still there too? Whoever removes looks at refs after changing the chain. */
+static int fork_check_deltas(const struct fork *f)
+{
+	for (size_t i = 0; i < f->chain.n; i++) {
+		if (access(f->chain.entries[i].path, F_OK) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* ---- copies ---- */
+
+struct fork_copy {
+	int from, to;
+};
+
+static int fork_copy_fd(int from, int to)
+{
+	if (ioctl(to, FICLONE, from) == 0)
+		return 0;
+	for (;;) {
+		ssize_t n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+	}
+}
+
+static int fork_copy_data(void *arg, uint64_t number)
+{
+	struct fork_copy *c = arg;
+	vn_autoclose int from = data_open(c->from, number, O_RDONLY);
+	vn_autoclose int to = from < 0 ? -1 : data_create(c->to, number);
+	int rc;
+
+	if (from < 0 || to < 0)
+		return from < 0 ? from : to;
+	rc = fork_copy_fd(from, to);
+	return rc ? rc : vn_fdatasync(to);
+}
+
+static int fork_copy_index(int from, int to)
+{
+	vn_autoclose int in = openat(from, "index.db", O_RDONLY | O_CLOEXEC);
+	vn_autoclose int out = openat(to, "index.db", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc;
+
+	if (in < 0 || out < 0)
+		return -errno;
+	rc = fork_copy_fd(in, out);
+	return rc ? rc : vn_fsync(out);
+}
+
+static int fork_copy_delta(const char *from, int dirfd, const char *to)
+{
+	vn_autoclose int fromfd = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	vn_autoclose int tofd = -1;
+	struct fork_copy c = { -1, -1 };
+	int rc = fromfd < 0 ? -errno : 0;
+
+	if (!rc && (mkdirat(dirfd, to, 0700) < 0 || (tofd = openat(dirfd, to, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+		    mkdirat(tofd, "data", 0700) < 0))
+		rc = -errno;
+	if (!rc && ((c.from = openat(fromfd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+		    (c.to = openat(tofd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0))
+		rc = -errno;
+	if (!rc)
+		rc = data_walk(c.from, fork_copy_data, &c);
+	if (!rc)
+		rc = fork_copy_index(fromfd, tofd);
+	if (c.from >= 0)
+		close(c.from);
+	if (c.to >= 0)
+		close(c.to);
+	return rc ? rc : vn_fsync(tofd);
+}
+
+static int fork_copy_all(struct fork *f, int dirfd)
+{
+	int rc = mkdirat(dirfd, "deltas", 0700) < 0 ? -errno : 0;
+
+	for (size_t i = 0; !rc && i < f->chain.n; i++) {
+		struct chain_entry *e = &f->chain.entries[i];
+		char to[48];
+
+		snprintf(to, sizeof(to), "deltas/%016" PRIx64, e->id);
+		rc = fork_copy_delta(e->path, dirfd, to);
+		free(e->path);
+		e->path = NULL;
+	}
+	return rc;
+}
+
+/* ---- the new upper ---- */
+
+/* Facts of the delta on top go on in the fork: numbers, parents, what the tree recorded. */
+static int fork_facts(struct fork *f)
+{
+	vn_autofree char *uri = schema_uri(f->top, "?immutable=1");
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	int rc = uri ? schema_open(f->temp, SCHEMA_WRITE, &db) : -ENOMEM;
+
+	if (!rc)
+		rc = schema_prepare(db, "ATTACH ?1 AS top", &st);
+	if (!rc) {
+		sqlite3_bind_text(st, 1, uri, -1, SQLITE_STATIC);
+		rc = sqlerr_errno(sqlite3_step(st), db);
+	}
+	sqlite3_finalize(st);
+	if (!rc)
+		rc = schema_exec(db, "REPLACE INTO meta SELECT * FROM top.meta WHERE key LIKE 'tree.%' OR"
+				     " key IN ('parents', 'next_ino'); DETACH top");
+	sqlite3_close(db);
+	return rc;
+}
+
+static int fork_id(struct fork *f)
+{
+	vn_autofree char *text = NULL;
+	sqlite3 *db = NULL;
+	int rc = schema_open(f->temp, SCHEMA_IMMUTABLE, &db);
+
+	if (!rc)
+		rc = meta_get_text(db, "upper", &text);
+	if (!rc)
+		strlcpy(f->id, text, sizeof(f->id));
+	sqlite3_close(db);
+	return rc;
+}
+
+static int fork_build(struct fork *f, struct vn_err *err)
+{
+	struct store_config config = { .upper = f->temp, .create = true };
+	struct store *s = NULL;
+	vn_autoclose int dirfd = -1;
+	int rc;
+
+	head_remove_tree(AT_FDCWD, f->temp);
+	rc = store_open(&config, &s, err);
+	if (rc)
+		return rc;
+	rc = store_close(s);
+	if (!rc)
+		rc = fork_facts(f);
+	if (!rc)
+		rc = fork_id(f);
+	if (!rc && (dirfd = open(f->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = f->given->copy ? fork_copy_all(f, dirfd) : fork_refs(f, false);
+	if (!rc && !f->given->copy)
+		rc = fork_check_deltas(f);
+	if (!rc)
+		rc = fault_hit(FAULT_STEP);
+	if (!rc)
+		rc = chain_write(&f->chain, dirfd);
+	return rc ? vn_err_sys(err, rc, "cannot make the fork %s", f->given->dir) : 0;
+}
+
+/* The moment at which the fork exists. */
+static int fork_place(struct fork *f, struct vn_err *err)
+{
+	vn_autofree char *copy = strdup(f->given->dir);
+	vn_autoclose int parent = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int rc = fault_hit(FAULT_STEP);
+
+	if (!rc && rename(f->temp, f->given->dir) < 0)
+		rc = -errno;
+	if (rc == -ENOTEMPTY || rc == -EEXIST || rc == -ENOTDIR)
+		return vn_err_set(err, rc, "%s exists already; name a new directory for the fork", f->given->dir);
+	if (!rc && parent >= 0)
+		rc = vn_fsync(parent);
+	return rc ? vn_err_sys(err, rc, "cannot put the fork in place at %s", f->given->dir) : 0;
+}
+
+/* Seals what the head has under a name of its own, where no snapshot was named. */
+static int fork_seal(const struct store_fork *given, char name[64], struct vn_err *err)
+{
+	struct store_config config = { .upper = given->origin };
+	struct store *s = NULL;
+	uint64_t id;
+	int rc = store_open(&config, &s, err), rc2;
+
+	if (rc)
+		return rc;
+	snprintf(name, 64, "fork-%" PRId64, vn_now_ns());
+	rc = store_seal(s, name, &id, err);
+	rc2 = store_close(s);
+	return rc || !rc2 ? rc : vn_err_sys(err, rc2, "cannot close the upper %s", given->origin);
+}
+
+int store_fork(const struct store_fork *given, struct vn_err *err)
+{
+	struct store_fork to = *given;
+	struct fork f = { .given = &to };
+	char name[64];
+	int rc = given->snapshot ? 0 : fork_seal(given, name, err);
+
+	if (rc)
+		return rc;
+	if (!given->snapshot)
+		to.snapshot = name;
+	chain_init(&f.chain);
+	f.origin = realpath(given->origin, NULL);
+	if (!f.origin)
+		return vn_err_sys(err, -errno, "cannot find the upper %s", given->origin);
+	if (asprintf(&f.temp, "%s.fork", given->dir) < 0)
+		f.temp = NULL;
+	rc = f.temp ? fork_read_chain(&f, err) : -ENOMEM;
+	if (!rc)
+		rc = fork_build(&f, err);
+	if (!rc)
+		rc = fork_place(&f, err);
+	if (rc && f.temp) {
+		if (*f.id && !given->copy)
+			fork_refs(&f, true);
+		head_remove_tree(AT_FDCWD, f.temp);
+	}
+	fork_fini(&f);
+	return rc;
 }

@@ -67,8 +67,8 @@ static const char schema_changes_view[] =
 	"    AND ino IN (SELECT ino FROM dentry WHERE ino > 0))))"
 	" WHERE kind IS NOT NULL;";
 
-/* "file:DIR/index.db?QUERY" with the characters that mean something in a URI escaped. */
-static char *schema_uri(const char *dir, const char *query)
+/* The characters that mean something in a URI are escaped. */
+char *schema_uri(const char *dir, const char *query)
 {
 	size_t cap = strlen(dir) * 3 + strlen(query) + 32;
 	char *uri = malloc(cap), *p = uri;

@@ -20,6 +20,8 @@ enum schema_mode {
 	SCHEMA_IMMUTABLE, /* nobody writes: no locks, no log */
 };
 
+/* "file:DIR/index.db?QUERY"; malloc()ed. */
+char *schema_uri(const char *dir, const char *query);
 /* Opens DIR/index.db. The connection belongs to one thread at a time. */
 int schema_open(const char *dir, enum schema_mode mode, sqlite3 **db);
 /* The number in the file: 0 for an empty one, else the format. -EUCLEAN: not an index of ours. */

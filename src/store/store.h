@@ -282,6 +282,19 @@ int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *e
  * -ENOENT: no such snapshot. As for store_seal: before or after, whatever dies.
  */
 int store_rollback(struct store *s, const char *name, struct vn_err *err);
+/*
+ * Makes a new upper over what is sealed in another one, in constant time: it
+ * reads the origin's deltas where they are (`copy`: has its own). The origin may
+ * be served meanwhile when a snapshot is named; without one its head is sealed
+ * first, so it must be free. -EEXIST, -ENOTEMPTY: `dir` is there and not empty.
+ */
+struct store_fork {
+	const char *origin;   /* an upper */
+	const char *snapshot; /* name, or NULL for what the origin is now */
+	const char *dir;      /* of the new upper */
+	bool copy;
+};
+int store_fork(const struct store_fork *fork, struct vn_err *err);
 typedef int (*store_delta_fn)(void *arg, const struct store_delta_info *info);
 int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first */
 

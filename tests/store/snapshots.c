@@ -450,6 +450,117 @@ START_TEST(seal_that_fails_before_its_commit_goes_on_as_if_nothing_was)
 }
 END_TEST
 
+static int fork_to(const char *snapshot, const char *dir, bool copy, struct vn_err *err)
+{
+	char origin[4096], to[4096];
+	struct store_fork f = { .origin = origin, .snapshot = snapshot, .dir = to, .copy = copy };
+
+	strcpy(origin, help_path("u"));
+	strcpy(to, help_path(dir));
+	return store_fork(&f, err);
+}
+
+START_TEST(forks_go_their_own_ways_over_shared_deltas)
+{
+	struct store *s, *f;
+	struct vn_err err = { 0 };
+	uint64_t last;
+
+	prepare();
+	s = help_open("u");
+	last = store_next_ino(s);
+	ck_assert_int_eq(store_meta_set(s, "lower.0", "abc"), 0);
+	seal(s, "two");
+	/* The origin is served while it is forked. */
+	ck_assert_int_eq(fork_to("one", "f1", false, &err), 0);
+	ck_assert_int_eq(fork_to("two", "f2", false, &err), 0);
+	ck_assert_int_eq(fork_to("two", "f3", true, &err), 0);
+	ck_assert_int_eq(fork_to("three", "f4", false, &err), -ENOENT);
+	ck_assert_int_eq(fork_to("two", "f2", false, &err), -ENOTEMPTY);
+	ck_assert_ptr_nonnull(strstr(err.text, "exists"));
+	ck_assert_int_ne(access(help_path("f2.fork"), F_OK), 0);
+	for (int i = 1; i <= 3; i++) {
+		char name[8], *v;
+
+		sprintf(name, "f%d", i);
+		f = help_open(name);
+		ck_assert_uint_eq(help_find(f, 1, NULL).count, i == 1 ? 1 : 2);
+		if (i > 1)
+			ck_assert_uint_gt(help_create(f, 1, name), last);
+		v = store_meta_get(f, "lower.0");
+		ck_assert(i == 1 || !strcmp(v, "abc"));
+		free(v);
+		ck_assert_int_eq(store_check(f, NULL, NULL), 0);
+		help_close(f);
+	}
+	help_settle(s);
+	ck_assert_uint_eq(help_find(s, 1, NULL).count, 2);
+	/* What a fork needs stays, whatever its origin does. */
+	rollback(s, "one");
+	help_close(s);
+	f = help_open("f2");
+	ck_assert_uint_eq(help_find(f, 1, NULL).count, 3);
+	help_close(f);
+	fresh();
+	f = help_open("f3");
+	ck_assert_uint_eq(help_find(f, 1, NULL).count, 3);
+	ck_assert_int_eq(store_check(f, NULL, NULL), 0);
+	help_close(f);
+}
+END_TEST
+
+START_TEST(fork_of_the_head_seals_it_and_a_fork_is_forked)
+{
+	struct vn_err err = { 0 };
+	struct store *f;
+	char origin[4096], to[4096];
+	struct store_fork of = { .origin = origin, .dir = to };
+
+	prepare();
+	ck_assert_int_eq(fork_to(NULL, "f1", false, &err), 0);
+	f = help_open("f1");
+	ck_assert_uint_eq(help_find(f, 1, NULL).count, 2);
+	help_create(f, 1, "mine");
+	help_close(f);
+	strcpy(origin, help_path("f1"));
+	strcpy(to, help_path("f2"));
+	ck_assert_int_eq(store_fork(&of, &err), 0);
+	f = help_open("f2");
+	ck_assert_uint_eq(help_find(f, 1, NULL).count, 3);
+	help_close(f);
+}
+END_TEST
+
+START_TEST(fork_dies_at_every_step_and_is_there_or_not)
+{
+	for (unsigned n = 1;; n++) {
+		struct vn_err err = { 0 };
+		struct store *s;
+		int status;
+		char cmd[8400];
+
+		prepare();
+		snprintf(cmd, sizeof(cmd), "rm -rf '%s'*", help_path("f1"));
+		ck_assert_int_eq(system(cmd), 0);
+		if (!fork()) {
+			fault_arm(FAULT_STEP, n, FAULT_KILL, false);
+			fork_to("one", "f1", false, &err);
+			_exit(0);
+		}
+		wait(&status);
+		if (access(help_path("f1"), F_OK)) {
+			ck_assert_int_ne(status, 0);
+			ck_assert_int_eq(fork_to("one", "f1", false, &err), 0);
+		}
+		s = help_open("f1");
+		ck_assert_uint_eq(help_find(s, 1, NULL).count, 1);
+		help_close(s);
+		if (!status)
+			break;
+	}
+}
+END_TEST
+
 START_TEST(chain_file_that_is_damaged_is_refused)
 {
 	struct store_config config = { .upper = help_path("u") };
@@ -473,4 +584,6 @@ VN_CHECK_MAIN("store/snapshots", sealed_rows_stay_and_new_ones_go_to_the_new_hea
 	      reader_with_a_transaction_makes_a_seal_fail_with_a_sentence,
 	      seal_dies_at_every_step_and_is_before_or_after,
 	      rollback_dies_at_every_step_and_is_before_or_after,
-	      seal_that_fails_before_its_commit_goes_on_as_if_nothing_was, chain_file_that_is_damaged_is_refused)
+	      seal_that_fails_before_its_commit_goes_on_as_if_nothing_was,
+	      forks_go_their_own_ways_over_shared_deltas, fork_of_the_head_seals_it_and_a_fork_is_forked,
+	      fork_dies_at_every_step_and_is_there_or_not, chain_file_that_is_damaged_is_refused)
