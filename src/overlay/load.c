@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/scope.h"
 #include "overlay/names.h"
+#include "overlay/seen.h"
 #include "overlay/tree.h"
 #include "overlay/virtual.h"
 #include "overlay/xattr.h"
@@ -591,29 +592,12 @@ int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out)
 	return r;
 }
 
-/* A directory that an earlier server gave out and recorded by its base path. */
-static int load_seen(struct ovl_tree *t, uint64_t ino, struct ovl_node **out)
-{
-	vn_autofree char *path = NULL;
-	struct base_dir *bd;
-	int r = store_read_seen(t->store, ino, &path);
-	if (!r)
-		r = base_resolve_dir(t->base, path, strlen(path), &bd);
-	if (r)
-		return r;
-	r = ovl_base_node(t, bd, out);
-	base_dir_put(t->base, bd);
-	return r;
-}
-
 int ovl_node_load(struct ovl_tree *t, uint64_t ino, struct ovl_node **out)
 {
 	if (ino <= OVL_INO_VIRTUAL_LAST)
 		return ovl_virtual_node(t, NULL, ino, out);
-	if (!t->store)
-		return -ESTALE;
-	int r = load_row(t, ino, NULL, NULL, out);
+	int r = t->store ? load_row(t, ino, NULL, NULL, out) : -ENOENT;
 	if (r == -ENOENT)
-		r = load_seen(t, ino, out);
+		r = ovl_seen_find(t, ino, out);
 	return r == -ENOENT || r == -ENOTDIR ? -ESTALE : r;
 }

@@ -45,6 +45,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/resize.c \
 	src/overlay/row.c \
 	src/overlay/run.c src/overlay/run.h \
+	src/overlay/seen.c src/overlay/seen.h \
 	src/overlay/session.c \
 	src/overlay/settle.c \
 	src/overlay/snapshot.c \

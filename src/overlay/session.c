@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlay/seen.h"
 #include "overlay/tree.h"
 #include "overlay/verbs.h"
 
@@ -91,6 +92,8 @@ int ovl_session_count(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_no
 		slot->count++;
 	}
 	pthread_mutex_unlock(&sh->lock);
+	if (!r && !again && s->config.outlives)
+		ovl_seen_record(t, n);
 	if (r || again)
 		ovl_node_put(t, n);
 	return r;
@@ -102,7 +105,7 @@ static void session_orphan(struct ovl_tree *t, struct vn_fs_session *s, struct o
 	struct ovl_own *own = ovl_own(n);
 	struct ovl_op op;
 	uint64_t seq;
-	if (!s->config.outlives || !own || !own->orphan)
+	if (!own || !own->orphan)
 		return;
 	pthread_rwlock_wrlock(&n->lock);
 	if (own->orphan == s->config.id && !ovl_session_outliving(t, n)) {
@@ -116,6 +119,16 @@ static void session_orphan(struct ovl_tree *t, struct vn_fs_session *s, struct o
 		}
 	}
 	pthread_rwlock_unlock(&n->lock);
+}
+
+/* A session that outlives the server does not hold n any more: what was kept for it goes. */
+static void session_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n)
+{
+	if (!s->config.outlives)
+		return;
+	session_orphan(t, s, n);
+	if (atomic_load(&n->flags) & OVL_NODE_SEEN && !ovl_session_outliving(t, n))
+		ovl_seen_gone(t, n);
 }
 
 void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n, uint64_t count)
@@ -136,7 +149,7 @@ void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_
 	pthread_mutex_unlock(&sh->lock);
 	if (!last)
 		return;
-	session_orphan(t, s, n);
+	session_let_go(t, s, n);
 	ovl_node_put(t, n);
 }
 
@@ -296,17 +309,79 @@ static void session_drop(struct vn_fs_session *s, struct ref_shard *sh)
 	for (size_t i = 0; i < cap; i++) {
 		if (!slots[i].node)
 			continue;
-		session_orphan(s->t, s, slots[i].node);
+		session_let_go(s->t, s, slots[i].node);
 		ovl_node_put(s->t, slots[i].node);
 	}
 	free(slots);
 }
 
+/* Orphans of this session, gathered before they are reaped. */
+struct orphans {
+	uint64_t session;
+	uint64_t *inos;
+	size_t n, cap;
+};
+
+static int orphan_gather(void *arg, uint64_t ino, uint64_t session)
+{
+	struct orphans *o = arg;
+	if (session != o->session)
+		return 0;
+	if (o->n == o->cap) {
+		size_t cap = o->cap ? 2 * o->cap : 64;
+		uint64_t *inos = realloc(o->inos, cap * sizeof(*inos));
+		if (!inos)
+			return -ENOMEM;
+		o->inos = inos;
+		o->cap = cap;
+	}
+	o->inos[o->n++] = ino;
+	return 0;
+}
+
+static void orphan_reap(struct ovl_tree *t, uint64_t ino)
+{
+	struct store_inode row;
+	struct ovl_op op;
+	uint64_t delta, seq;
+	struct ovl_node *n = ovl_node_find(t, ino);
+	if (n) { /* somebody else holds it; it goes with them */
+		ovl_node_put(t, n);
+		return;
+	}
+	ovl_op_begin(&op, t, NULL);
+	op.change.flags |= STORE_CHANGE_FREES;
+	store_change_orphan_gone(&op.change, ino);
+	if (!store_read_inode(t->store, ino, &row, &delta)) {
+		store_change_inode_gone(&op.change, ino);
+		if (!delta && row.data)
+			store_change_data_gone(&op.change, row.data);
+		free((char *)row.origin);
+	}
+	ovl_op_commit(&op, &seq); /* what stays is reaped the next time */
+}
+
+/*
+ * Reaps what the index still keeps for a client that is gone: unlinked files
+ * that it held before this server began.
+ */
+static void session_reap(struct ovl_tree *t, struct vn_fs_session *s)
+{
+	struct orphans o = { .session = s->config.id };
+	if (!s->config.outlives || !t->store || t->readonly || store_settle(t->store, false))
+		return;
+	if (!store_read_orphans(t->store, orphan_gather, &o))
+		for (size_t i = 0; i < o.n; i++)
+			orphan_reap(t, o.inos[i]);
+	free(o.inos);
+}
+
 void ovl_session_reset(struct vn_fs *fs, struct vn_fs_session *s)
 {
-	(void)fs;
+	s->resumed = false; /* a client that starts anew knows no old nodeid, and counts its requests anew */
 	for (size_t i = 0; i < REF_SHARDS; i++)
 		session_drop(s, &s->refs->shards[i]);
+	session_reap(ovl_tree_of(fs), s);
 }
 
 void ovl_session_free(struct vn_fs *fs, struct vn_fs_session *s, bool keep)

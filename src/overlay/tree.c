@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/scope.h"
 #include "overlay/lowers.h"
+#include "overlay/seen.h"
 #include "overlay/verbs.h"
 #include "overlay/virtual.h"
 
@@ -114,6 +115,8 @@ static int tree_start(struct ovl_tree *t, const struct ovl_config *config, struc
 {
 	int r = ovl_files_new(t);
 	if (!r)
+		r = ovl_seen_new(t);
+	if (!r)
 		r = ovl_homes_load(t);
 	if (!r)
 		r = ovl_numbers_load(t);
@@ -156,6 +159,7 @@ int ovl_close(struct ovl_tree *t)
 	ovl_virtual_close(t);
 	ovl_node_put(t, t->root);
 	t->root = NULL;
+	ovl_seen_free(t);
 	if (t->files)
 		ovl_files_free(t);
 	if (t->store) {

@@ -103,6 +103,7 @@ struct ovl_own {
 #define OVL_NODE_GROUP (1u << 3)    /* a lower file with several names */
 #define OVL_NODE_REMOVED (1u << 4)  /* a directory without a name: empty for ever */
 #define OVL_NODE_BLOCKS (1u << 5)   /* `blocks` is what the host says now */
+#define OVL_NODE_SEEN (1u << 7)     /* recorded as seen by a client that outlives the server */
 #define OVL_NODE_TMP (1u << 6)      /* O_TMPFILE: has no name yet and may get one */
 
 struct ovl_node {
@@ -190,6 +191,7 @@ struct ovl_tree {
 	struct ovl_number *numbers;
 	size_t number_cap, number_count;
 
+	struct ovl_seen *seen;       /* seen.c */
 	struct ovl_files *files;     /* file.c: the cache of host descriptors */
 };
 

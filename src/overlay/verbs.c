@@ -46,6 +46,25 @@ static bool verb_virtual(const struct verb *v)
 	return atomic_load(&v->n->flags) & OVL_NODE_VIRTUAL;
 }
 
+/*
+ * Was this request of a client that outlived a server carried out before that
+ * one died (J6)? Then it is answered again, not done again: *reply is the number
+ * of what it made, 0 when it made nothing.
+ */
+static bool verb_done_before(const struct verb *v, const struct vn_ctx *ctx, uint64_t *reply)
+{
+	return ctx->session->resumed && ctx->unique && v->t->store &&
+	       store_replayed(v->t->store, ctx->session->config.id, ctx->unique, reply);
+}
+
+/* The entry that a request of that kind was answered with. */
+static int verb_answer_again(const struct verb *v, const struct vn_ctx *ctx, uint64_t ino, struct vn_entry *out)
+{
+	struct ovl_node *n;
+	int r = ovl_node_get(v->t, ctx, v->t->epoch << OVL_EPOCH_SHIFT | ino, &n);
+	return r ? r : ovl_entry(v->t, ctx, n, out);
+}
+
 /* The data verbs: regular files only, and, to change one, touched and not virtual. */
 static int verb_file(const struct verb *v, bool change)
 {
@@ -102,7 +121,10 @@ static int verb_make(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t parent
 {
 	VERB v;
 	struct ovl_node *n;
+	uint64_t made;
 	int r = verb_begin(&v, fs, ctx, parent);
+	if (!r && verb_done_before(&v, ctx, &made))
+		return verb_answer_again(&v, ctx, made, out);
 	if (!r)
 		r = ovl_make(v.t, ctx, v.n, name, m, &n);
 	return r ? r : ovl_entry(v.t, ctx, n, out);
@@ -179,28 +201,35 @@ static int verb_link(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, 
 {
 	VERB v;
 	struct ovl_node *dir;
+	uint64_t before;
 	int r = verb_begin(&v, fs, ctx, node);
 	if (!r)
 		r = ovl_node_get(v.t, ctx, parent, &dir);
 	if (r)
 		return r;
-	r = ovl_link(v.t, ctx, v.n, dir, name);
+	r = verb_done_before(&v, ctx, &before) ? 0 : ovl_link(v.t, ctx, v.n, dir, name);
 	ovl_node_put(v.t, dir);
 	return r ? r : ovl_entry(v.t, ctx, ovl_node_ref(v.n), out);
 }
 
-static int verb_unlink(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t parent, const char *name)
+static int verb_remove(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t parent, const char *name, bool want_dir)
 {
 	VERB v;
+	uint64_t before;
 	int r = verb_begin(&v, fs, ctx, parent);
-	return r ? r : ovl_remove(v.t, ctx, v.n, name, false);
+	if (r || verb_done_before(&v, ctx, &before))
+		return r;
+	return ovl_remove(v.t, ctx, v.n, name, want_dir);
+}
+
+static int verb_unlink(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t parent, const char *name)
+{
+	return verb_remove(fs, ctx, parent, name, false);
 }
 
 static int verb_rmdir(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t parent, const char *name)
 {
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, parent);
-	return r ? r : ovl_remove(v.t, ctx, v.n, name, true);
+	return verb_remove(fs, ctx, parent, name, true);
 }
 
 static int verb_rename(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t parent, const char *name,
@@ -208,9 +237,11 @@ static int verb_rename(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t pare
 {
 	VERB v;
 	struct ovl_node *newdir;
+	uint64_t before;
 	int r = verb_begin(&v, fs, ctx, parent);
-	if (!r)
-		r = ovl_node_get(v.t, ctx, newparent, &newdir);
+	if (r || verb_done_before(&v, ctx, &before))
+		return r;
+	r = ovl_node_get(v.t, ctx, newparent, &newdir);
 	if (r)
 		return r;
 	r = ovl_is_dir(v.n) && ovl_is_dir(newdir) ? ovl_rename(v.t, ctx, v.n, name, newdir, newname, flags) : -ENOTDIR;
@@ -259,8 +290,11 @@ static int verb_setxattr(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t no
 			 const void *value, size_t size, uint32_t flags)
 {
 	VERB v;
+	uint64_t before;
 	int r = verb_begin(&v, fs, ctx, node);
-	return r ? r : ovl_xattr_set(v.t, ctx, v.n, name, value, size, flags);
+	if (r || verb_done_before(&v, ctx, &before))
+		return r;
+	return ovl_xattr_set(v.t, ctx, v.n, name, value, size, flags);
 }
 
 static ssize_t verb_getxattr(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, const char *name, void *buf,
@@ -281,8 +315,11 @@ static ssize_t verb_listxattr(struct vn_fs *fs, const struct vn_ctx *ctx, uint64
 static int verb_removexattr(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, const char *name)
 {
 	VERB v;
+	uint64_t before;
 	int r = verb_begin(&v, fs, ctx, node);
-	return r ? r : ovl_xattr_remove(v.t, ctx, v.n, name);
+	if (r || verb_done_before(&v, ctx, &before))
+		return r;
+	return ovl_xattr_remove(v.t, ctx, v.n, name);
 }
 
 static ssize_t verb_ioctl(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint32_t cmd, const void *in,

@@ -25,6 +25,7 @@ libstore_la_SOURCES = \
 	src/store/ring.c src/store/ring.h \
 	src/store/schema.c src/store/schema.h \
 	src/store/seal.c \
+	src/store/seen.c \
 	src/store/sqlerr.c src/store/sqlerr.h \
 	src/store/state.h \
 	src/store/stock.c src/store/stock.h \

@@ -230,6 +230,7 @@ typedef int (*store_extent_fn)(void *arg, uint64_t start, uint64_t length, int k
 int store_read_extents(struct store *s, uint64_t delta, uint64_t ino, store_extent_fn fn, void *arg); /* ascending */
 typedef int (*store_baseino_fn)(void *arg, uint64_t ino, const char *path, size_t len);
 int store_read_baseinos(struct store *s, store_baseino_fn fn, void *arg); /* all deltas, newest meaning of each path */
+int store_read_all_seen(struct store *s, store_baseino_fn fn, void *arg); /* head only */
 int store_read_seen(struct store *s, uint64_t ino, char **path);         /* head only; malloc()ed */
 typedef int (*store_orphan_fn)(void *arg, uint64_t ino, uint64_t session);
 int store_read_orphans(struct store *s, store_orphan_fn fn, void *arg);

@@ -10,6 +10,7 @@ overlay_tests = \
 	tests/overlay/names \
 	tests/overlay/tree_identity \
 	tests/overlay/tree_names \
+	tests/overlay/tree_restart \
 	tests/overlay/tree_snapshot \
 	tests/overlay/tree_virtual
 unit_tests += $(overlay_tests)
@@ -34,6 +35,9 @@ tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_names_SOURCES = tests/overlay/tree_names.c $(engine_sources)
 tests_overlay_tree_names_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_restart_SOURCES = tests/overlay/tree_restart.c $(engine_sources)
+tests_overlay_tree_restart_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_snapshot_SOURCES = tests/overlay/tree_snapshot.c $(engine_sources)
 tests_overlay_tree_snapshot_LDADD = $(test_libs) $(overlay_libs)
