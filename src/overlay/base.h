@@ -55,8 +55,8 @@ void base_close(struct base *b); /* every base_dir has been put */
 
 /*
  * A fingerprint of each lower that survives a move or a faithful copy, taken
- * without a walk: names and types of its root directory and the root's owner
- * and mode. 16 hex digits and NUL.
+ * without a walk: names and types of its root directory and the root's mode
+ * (not its owner, which another user namespace sees as another one). 16 hex digits and NUL.
  */
 int base_fingerprint(struct base *b, size_t layer, char out[17]);
 size_t base_layers(const struct base *b);

@@ -204,7 +204,7 @@ int base_fingerprint(struct base *b, size_t layer, char out[17])
 	vn_autoclose int fd = layer_open_dir(l, l->fd, "");
 	struct print p = {.b = b, .fd = fd};
 	struct layer_stat st;
-	uint64_t key[4];
+	uint64_t key[2];
 	int rc;
 
 	if (fd < 0)
@@ -216,8 +216,6 @@ int base_fingerprint(struct base *b, size_t layer, char out[17])
 		return rc;
 	key[0] = p.sum;
 	key[1] = st.attr.mode;
-	key[2] = st.attr.uid;
-	key[3] = st.attr.gid;
 	snprintf(out, 17, "%016llx", (unsigned long long)vn_checksum(VN_HASH_SEED, key, sizeof(key)));
 	return 0;
 }
