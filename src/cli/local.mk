@@ -1,5 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 # cli: the veneer command; knows every other part.
+noinst_LTLIBRARIES += libcli.la
+libcli_la_SOURCES = \
+	src/cli/args.c src/cli/args.h \
+	src/cli/cmd.h \
+	src/cli/control.c src/cli/control.h \
+	src/cli/control_call.c \
+	src/cli/control_socket.c src/cli/control_socket.h \
+	src/cli/daemon.c src/cli/daemon.h \
+	src/cli/hostmounts.c src/cli/hostmounts.h \
+	src/cli/idmap.c src/cli/idmap.h \
+	src/cli/jobs.c src/cli/jobs.h \
+	src/cli/layers.c src/cli/layers.h \
+	src/cli/link.c src/cli/link.h \
+	src/cli/mount_options.c src/cli/mount_options.h \
+	src/cli/out.c src/cli/out.h \
+	src/cli/say.c \
+	src/cli/words.c
+cli_libs = libcli.la $(fuse_libs) $(overlay_libs) $(JANSSON_LIBS) $(LIBSECCOMP_LIBS) $(LIBCAPNG_LIBS)
+
 bin_PROGRAMS += veneer
 veneer_SOURCES = src/cli/main.c
-veneer_LDADD = $(fuse_libs) $(overlay_libs) $(JANSSON_LIBS) $(LIBSECCOMP_LIBS) $(LIBCAPNG_LIBS)
+veneer_LDADD = $(cli_libs)
+
+# mount(8) looks for its helpers by these names in /sbin.
+install-exec-hook: install-mount-helpers
+install-mount-helpers: install-binPROGRAMS
+	$(MKDIR_P) '$(DESTDIR)$(sbindir)'
+	cd '$(DESTDIR)$(sbindir)' && for n in mount.veneer mount.fuse.veneer; do \
+		rm -f $$n && $(LN_S) '$(bindir)/veneer' $$n || exit 1; done
+uninstall-hook:
+	rm -f '$(DESTDIR)$(sbindir)/mount.veneer' '$(DESTDIR)$(sbindir)/mount.fuse.veneer'
+.PHONY: install-mount-helpers

@@ -1,2 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests of src/cli; they run $(top_builddir)/veneer or link what they test.
+unit_tests += \
+	tests/cli/args \
+	tests/cli/control \
+	tests/cli/hostmounts \
+	tests/cli/idmap \
+	tests/cli/layers \
+	tests/cli/link \
+	tests/cli/mount_options \
+	tests/cli/out
+concurrent_tests += tests/cli/control
+tests_cli_args_LDADD = $(test_libs) $(cli_libs)
+tests_cli_control_LDADD = $(test_libs) $(cli_libs)
+tests_cli_hostmounts_LDADD = $(test_libs) $(cli_libs)
+tests_cli_idmap_LDADD = $(test_libs) $(cli_libs)
+tests_cli_layers_LDADD = $(test_libs) $(cli_libs)
+tests_cli_mount_options_LDADD = $(test_libs) $(cli_libs)
+tests_cli_link_LDADD = $(test_libs) $(cli_libs)
+tests_cli_out_LDADD = $(test_libs) $(cli_libs)
