@@ -6,3 +6,12 @@ dist_man_MANS += doc/veneer-init.8
 else
 EXTRA_DIST += doc/veneer-init.8
 endif
+dist_man_MANS += \
+	doc/veneer.1 \
+	doc/veneer-cat.1 \
+	doc/veneer-check.1 \
+	doc/veneer-diff.1 \
+	doc/veneer-ls.1 \
+	doc/veneer-mount.8 \
+	doc/veneer-run.1 \
+	doc/veneer-stat.1

@@ -3,7 +3,15 @@
 noinst_LTLIBRARIES += libcli.la
 libcli_la_SOURCES = \
 	src/cli/args.c src/cli/args.h \
-	src/cli/cmd.h \
+	src/cli/child.c src/cli/child.h \
+	src/cli/cmd.c src/cli/cmd.h \
+	src/cli/cmd_cat.c \
+	src/cli/cmd_check.c \
+	src/cli/cmd_diff.c \
+	src/cli/cmd_ls.c \
+	src/cli/cmd_mount.c \
+	src/cli/cmd_run.c \
+	src/cli/cmd_stat.c \
 	src/cli/control.c src/cli/control.h \
 	src/cli/control_call.c \
 	src/cli/control_socket.c src/cli/control_socket.h \
@@ -15,7 +23,11 @@ libcli_la_SOURCES = \
 	src/cli/link.c src/cli/link.h \
 	src/cli/mount_options.c src/cli/mount_options.h \
 	src/cli/out.c src/cli/out.h \
+	src/cli/rest.c src/cli/rest.h \
 	src/cli/say.c \
+	src/cli/server.c src/cli/server.h \
+	src/cli/stats.c src/cli/stats.h \
+	src/cli/view.c src/cli/view.h \
 	src/cli/words.c
 cli_libs = libcli.la $(fuse_libs) $(overlay_libs) $(JANSSON_LIBS) $(LIBSECCOMP_LIBS) $(LIBCAPNG_LIBS)
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The veneer command: prints its version. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cmd.h"
+
 int main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		puts("veneer " PACKAGE_VERSION);
-		return 0;
+	int code = cmd_main(argc, argv);
+
+	/* A full disk or a closed pipe must not look like success. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		if (code == CMD_OK)
+			code = cmd_fail("cannot write the output: %s", strerror(errno));
 	}
-	fputs("usage: veneer --version\n", stderr);
-	return 2;
+	return code;
 }

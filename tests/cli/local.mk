@@ -8,6 +8,7 @@ unit_tests += \
 	tests/cli/link \
 	tests/cli/mount_options \
 	tests/cli/out
+script_tests += tests/cli/manual
 concurrent_tests += tests/cli/control
 tests_cli_args_LDADD = $(test_libs) $(cli_libs)
 tests_cli_control_LDADD = $(test_libs) $(cli_libs)

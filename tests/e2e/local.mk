@@ -3,3 +3,13 @@
 e2e_tests += tests/e2e/version.sh
 e2e_tests += tests/e2e/guest-init.sh
 quick_e2e_tests += tests/e2e/version.sh
+e2e_tests += \
+	tests/e2e/cli_errors.sh \
+	tests/e2e/cli_look.sh \
+	tests/e2e/cli_mount.sh \
+	tests/e2e/cli_run.sh \
+	tests/e2e/cli_unprivileged.sh
+quick_e2e_tests += \
+	tests/e2e/cli_look.sh \
+	tests/e2e/cli_mount.sh \
+	tests/e2e/cli_run.sh

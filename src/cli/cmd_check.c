@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/scope.h"
+#include "cli/args.h"
+#include "cli/cmd.h"
+#include "cli/out.h"
+#include "cli/rest.h"
+#include "store/store.h"
+
+static const struct arg_opt check_opts[] = {
+	{'q', 'q', "quiet", NULL, "print problems only"},
+	{'j', 0, "json", NULL, "a JSON object"},
+	{'L', 0, "lower", "LOWER", "where a lower directory is now, top first (default: as recorded)"},
+	{0},
+};
+
+struct check {
+	const char *upper;
+	bool quiet, json;
+	json_t *problems;
+	int n;
+};
+
+static void check_problem(void *arg, const char *sentence)
+{
+	struct check *c = arg;
+
+	c->n++;
+	if (c->json)
+		json_array_append_new(c->problems, json_string(sentence));
+	else
+		printf("%s\n", sentence);
+}
+
+/* Every change is compared with what it stands on: what cannot be read there comes out here. */
+static int check_change(void *arg, const struct ovl_change *c)
+{
+	(void)arg;
+	(void)c;
+	return 0;
+}
+
+static int check_tree(struct check *c, struct rest *r, struct vn_err *err)
+{
+	int ret = store_check(ovl_store(r->tree), check_problem, c);
+
+	if (ret < 0)
+		return vn_err_sys(err, ret, "cannot look through '%s'", c->upper);
+	ret = ovl_diff(r->tree, NULL, check_change, NULL, err);
+	if (ret < 0)
+		check_problem(c, vn_err_text(err));
+	return 0;
+}
+
+static int check_report(const struct check *c)
+{
+	if (c->json) {
+		json_t *o = json_pack("{s:b, s:i, s:O}", "clean", c->n == 0, "count", c->n, "problems", c->problems);
+
+		if (!out_json(o))
+			return cmd_fail("out of memory");
+	} else if (c->n == 0 && !c->quiet) {
+		printf("%s is clean\n", c->upper);
+	}
+	if (c->n > 0 && !c->json)
+		return cmd_fail("%s has %d problem%s", c->upper, c->n, c->n == 1 ? "" : "s");
+	return c->n ? CMD_FAILED : CMD_OK;
+}
+
+static int check_do(struct check *c, const struct words *lowers)
+{
+	struct vn_err err = {0};
+	struct rest r;
+	int ret = rest_open(&r, c->upper, lowers, &err);
+	int code;
+
+	if (ret < 0)
+		return cmd_fail("%s", vn_err_text(&err));
+	c->problems = json_array();
+	ret = check_tree(c, &r, &err);
+	rest_close(&r);
+	code = ret < 0 ? cmd_fail("%s", vn_err_text(&err)) : check_report(c);
+	json_decref(c->problems);
+	return code;
+}
+
+static int check_run(const struct cmd *cmd, int argc, char **argv)
+{
+	struct words lowers = {0};
+	struct check c = {0};
+	struct args a;
+	int id, code = -1;
+
+	args_init(&a, cmd, argc, argv);
+	while (code < 0 && (id = args_next(&a)) != ARGS_END) {
+		c.quiet |= id == 'q';
+		c.json |= id == 'j';
+		if (id == ARGS_EXIT)
+			code = a.code;
+		else if (id == 'L')
+			code = words_add(&lowers, a.value, strlen(a.value)) < 0 ? cmd_fail("out of memory") : -1;
+		else if (id == ARGS_WORD && c.upper)
+			code = cmd_usage(cmd, "'%s' is one argument too many", a.value);
+		else if (id == ARGS_WORD)
+			c.upper = a.value;
+	}
+	if (code < 0)
+		code = c.upper ? check_do(&c, &lowers) : cmd_usage(cmd, "name an upper directory");
+	words_fini(&lowers);
+	return code;
+}
+
+const struct cmd cmd_check = {
+	.name = "check",
+	.summary = "verify a writable layer",
+	.synopsis = "[-q] [--json] [--lower=LOWER]... UPPER",
+	.text = "Looks at every row of the index and every data file of the writable layer UPPER,\n"
+		"and at what its changes stand on in the lower directories. Prints each problem as\n"
+		"one sentence. Exit code 0: clean, 1: problems were found or it cannot be opened.\n",
+	.example = "  veneer check ./layer\n"
+		   "  ./layer is clean\n",
+	.opts = check_opts,
+	.run = check_run,
+};

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/server.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "cli/control.h"
+#include "cli/idmap.h"
+#include "cli/stats.h"
+#include "fuse/fuse_server.h"
+#include "overlay/overlay.h"
+#include "store/store.h"
+
+struct server {
+	const struct layers *layers;
+	const struct mount_options *options;
+	struct words lowers; /* what the tree stands on */
+	struct ovl_tree *tree;
+	struct vf_devfuse *mount; /* NULL: not served yet */
+	struct control *control;
+	char *target;
+	int stop_fd;  /* an event: unmount and end */
+	time_t since; /* the counters of `before` were read then */
+	struct vf_stats before;
+};
+
+/* ---- requests of the control socket ---- */
+
+static int server_verb_settle(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+	int ret = ovl_settle(s->tree);
+
+	(void)rest;
+	(void)reply;
+	return ret < 0 ? vn_err_sys(err, ret, "the server cannot write all changes to the index") : 0;
+}
+
+static int server_verb_stats(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+	const struct vf_session *session = vf_devfuse_session(s->mount);
+	struct stats_source source = {
+		.session = session,
+		.tree = s->tree,
+		.mount = s->target,
+		.upper = s->layers->upper,
+		.lowers = (const char *const *)s->lowers.v,
+		.nlowers = s->lowers.n,
+		.since = s->since,
+		.before = &s->before,
+	};
+
+	*reply = stats_json(&source);
+	if (!*reply)
+		return vn_err_sys(err, -ENOMEM, "the server cannot tell its counters");
+	if (strcmp(rest, "reset") == 0) {
+		vf_session_stats(session, &s->before);
+		s->since = time(NULL);
+	}
+	return 0;
+}
+
+static int server_verb_stop(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+
+	(void)rest;
+	(void)reply;
+	(void)err;
+	eventfd_write(s->stop_fd, 1);
+	return 0;
+}
+
+static const struct control_verb server_verbs[] = {
+	{"settle", server_verb_settle},
+	{"stats", server_verb_stats},
+	{"stop", server_verb_stop},
+	{NULL, NULL},
+};
+
+/* ---- opening ---- */
+
+/* The directories named, or those that the upper has recorded. */
+static int server_find_lowers(struct server *s)
+{
+	struct store *st = ovl_store(s->tree);
+	vn_autofree char *count = NULL;
+	int ret = 0;
+
+	for (size_t i = 0; i < s->layers->lowers.n && ret == 0; i++)
+		ret = words_add(&s->lowers, s->layers->lowers.v[i], strlen(s->layers->lowers.v[i]));
+	if (s->lowers.n || ret < 0 || !st)
+		return ret;
+	count = store_meta_get(st, "lowers");
+	for (unsigned i = 0; count && i < strtoul(count, NULL, 10) && ret == 0; i++) {
+		char key[32];
+		vn_autofree char *path = NULL;
+
+		snprintf(key, sizeof(key), "lower.%u.path", i);
+		path = store_meta_get(st, key);
+		ret = path ? words_add(&s->lowers, path, strlen(path)) : 0;
+	}
+	return ret;
+}
+
+static int server_open_tree(struct server *s, struct vn_err *err)
+{
+	const struct mount_options *o = s->options;
+	struct ovl_config config = {
+		.lowers = (const char *const *)s->layers->lowers.v,
+		.nlowers = s->layers->lowers.n,
+		.upper = s->layers->upper,
+		.create_upper = s->layers->upper_was != UPPER_USED,
+		.readonly = o->readonly,
+		.accept_changed_lowers = o->accept_changed_lowers,
+		.commit_s = o->commit_s,
+		.is_volatile = o->is_volatile,
+		.noacl = o->noacl,
+		.static_nlink = o->static_nlink,
+		.squash_uid = o->squash_uid,
+		.squash_gid = o->squash_gid,
+		.virtuals = o->virtuals,
+		.nvirtuals = o->nvirtuals,
+	};
+	int ret = 0;
+
+	/* Made here and not by the store: the lowers have to be told where it is, to leave it out. */
+	if (s->layers->upper_was == UPPER_MISSING && mkdir(s->layers->upper, 0700) < 0)
+		ret = vn_err_sys(err, -errno, "cannot make upper directory '%s'", s->layers->upper);
+	if (ret == 0)
+		ret = ovl_open(&config, &s->tree, err);
+
+	if (ret == 0 && server_find_lowers(s) < 0)
+		ret = vn_err_sys(err, -ENOMEM, "cannot open the tree");
+	return ret;
+}
+
+static void server_free(struct server *s)
+{
+	if (s->stop_fd >= 0)
+		close(s->stop_fd);
+	words_fini(&s->lowers);
+	free(s->target);
+	free(s);
+}
+
+int server_open(const struct layers *layers, const struct mount_options *options, struct server **out, struct vn_err *err)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (!s)
+		return vn_err_sys(err, -ENOMEM, "cannot open the tree");
+	*s = (struct server){.layers = layers, .options = options, .stop_fd = eventfd(0, EFD_CLOEXEC)};
+	ret = s->stop_fd < 0 ? vn_err_sys(err, -errno, "cannot open the tree") : server_open_tree(s, err);
+	if (ret < 0) {
+		if (s->tree)
+			ovl_close(s->tree);
+		server_free(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
+
+size_t server_lowers(const struct server *s)
+{
+	return s->lowers.n;
+}
+
+const char *server_lower(const struct server *s, size_t i)
+{
+	return s->lowers.v[i];
+}
+
+/* ---- serving ---- */
+
+static void server_config(const struct server *s, struct vf_devfuse_config *c)
+{
+	unsigned long flags = s->options->flags;
+
+	*c = (struct vf_devfuse_config){
+		.session.fs = ovl_fs(s->tree),
+		.fd = -1,
+		.spin_us = -1,
+		.mount =
+			{
+				.fsname = s->options->source,
+				.readonly = flags & MS_RDONLY,
+				.nosuid = flags & MS_NOSUID,
+				.nodev = flags & MS_NODEV,
+				.noexec = flags & MS_NOEXEC,
+				.noatime = flags & MS_NOATIME,
+				.nodiratime = flags & MS_NODIRATIME,
+				.relatime = flags & MS_RELATIME,
+				.strictatime = flags & MS_STRICTATIME,
+				.sync = flags & MS_SYNCHRONOUS,
+				.dirsync = flags & MS_DIRSYNC,
+				/* What root mounts is for everybody, as with any file system. */
+				.allow_other = s->options->allow_other || idmap_may_mount(),
+			},
+	};
+	vf_policy_init(&c->session.policy);
+	c->session.policy.writeback = s->options->writeback;
+	c->session.policy.noacl = s->options->noacl;
+}
+
+static int server_control(struct server *s, dev_t dev, struct vn_err *err)
+{
+	struct control_config config = {
+		.upper = s->options->readonly ? NULL : s->layers->upper,
+		.dev = dev,
+		.verbs = server_verbs,
+		.arg = s,
+	};
+
+	s->since = time(NULL);
+	return control_start(&config, &s->control, err);
+}
+
+static int server_start(struct server *s, const struct vf_devfuse_config *config, struct vn_err *err)
+{
+	int ret = vf_devfuse_open(config, &s->mount, err);
+
+	return ret < 0 ? ret : vf_devfuse_start(s->mount, err);
+}
+
+int server_mount(struct server *s, const char *target, struct vn_err *err)
+{
+	struct vf_devfuse_config config;
+	struct stat st;
+	int ret;
+
+	s->target = strdup(target);
+	if (!s->target)
+		return vn_err_sys(err, -ENOMEM, "cannot mount on '%s'", target);
+	server_config(s, &config);
+	config.target = target;
+	ret = server_start(s, &config, err);
+	if (ret < 0)
+		return ret;
+	if (stat(target, &st) < 0)
+		return vn_err_sys(err, -errno, "the mount on '%s' does not answer", target);
+	return server_control(s, st.st_dev, err);
+}
+
+int server_attach(struct server *s, int fuse_fd, struct vn_err *err)
+{
+	struct vf_devfuse_config config;
+	int ret;
+
+	server_config(s, &config);
+	config.fd = fuse_fd;
+	ret = server_start(s, &config, err);
+	if (ret < 0 && !s->mount)
+		close(fuse_fd);
+	return ret < 0 ? ret : server_control(s, 0, err);
+}
+
+/* ---- the end ---- */
+
+static void server_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+}
+
+void server_block_signals(void)
+{
+	sigset_t set;
+
+	server_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+void server_wait(struct server *s)
+{
+	sigset_t set;
+	vn_autoclose int signals = -1;
+
+	server_signals(&set);
+	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	for (;;) {
+		struct pollfd fds[3] = {
+			{.fd = vf_devfuse_done_fd(s->mount), .events = POLLIN},
+			{.fd = s->stop_fd, .events = POLLIN},
+			{.fd = signals, .events = POLLIN},
+		};
+
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents)
+			return;
+		if (fds[1].revents || fds[2].revents) {
+			vf_devfuse_stop(s->mount);
+			return;
+		}
+	}
+}
+
+static int server_count(void *arg, const struct ovl_change *c)
+{
+	(void)c;
+	++*(size_t *)arg;
+	return 0;
+}
+
+size_t server_changes(struct server *s)
+{
+	size_t n = 0;
+
+	return ovl_settle(s->tree) == 0 && ovl_diff(s->tree, NULL, server_count, &n, NULL) == 0 ? n : 0;
+}
+
+int server_close(struct server *s, struct vn_err *err)
+{
+	int ret;
+
+	/* First, so that nobody asks a tree that is going away. */
+	control_stop(s->control);
+	vf_devfuse_close(s->mount);
+	ret = ovl_close(s->tree);
+	if (ret < 0)
+		vn_err_sys(err, ret, "the last changes could not be made durable in '%s'",
+			   s->layers->upper ? s->layers->upper : "the tree");
+	server_free(s);
+	return ret;
+}
