@@ -97,8 +97,10 @@ static int make_commit(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 	struct store_inode row, dir_row;
 	struct ovl_op op;
 	uint64_t seq;
+	uint32_t mode = n->mode;
 	ovl_op_begin(&op, t, ctx);
-	int r = ovl_xattr_inherit(&op, dir, n->ino, &n->mode, ctx->umask, &acl);
+	int r = ovl_xattr_inherit(&op, dir, n->ino, &mode, ctx->umask, &acl);
+	n->mode = mode;
 	if (r) {
 		ovl_op_abandon(&op);
 		return r;
@@ -176,7 +178,9 @@ int ovl_make_tmp(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *
 	n->nlink = 0;
 	atomic_fetch_or(&n->flags, OVL_NODE_TMP);
 	ovl_op_begin(&op, t, ctx);
-	r = ovl_xattr_inherit(&op, dir, n->ino, &n->mode, ctx->umask, &acl);
+	uint32_t kept = n->mode;
+	r = ovl_xattr_inherit(&op, dir, n->ino, &kept, ctx->umask, &acl);
+	n->mode = kept;
 	ovl_op_abandon(&op);
 	ovl_xattr_done(n, &acl, !r);
 	pthread_rwlock_unlock(&dir->lock);

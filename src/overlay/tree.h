@@ -79,7 +79,7 @@ struct ovl_home {
 
 /* What a node with a row has besides. Protected by node->lock. */
 struct ovl_own {
-	struct ovl_home *home;  /* where the newest row lies */
+	struct ovl_home *_Atomic home; /* where the newest row lies; ovl_touch() looks at it without the lock */
 	_Atomic uint64_t seq;   /* newest record of this node; 0: visible since it was loaded */
 	uint64_t hard_seq;      /* newest one other than times: what fsync waits for */
 	enum store_data state;
@@ -90,7 +90,7 @@ struct ovl_own {
 	struct ovl_extents *extents; /* PARTIAL: loaded or NULL (not yet loaded) */
 	struct ovl_xattrs *xattrs;   /* STORE_XATTR_OWN: loaded or NULL */
 	uint64_t orphan;        /* session that keeps the row of an unlinked inode; 0: none */
-	bool dead;              /* no row (any more): changes are made in memory only */
+	atomic_bool dead;       /* no row (any more): changes are made in memory only */
 	bool pinned;            /* in tree->pins; under pin_lock */
 	bool written;           /* on tree->written: size and times are ahead of the row */
 	bool emptied;           /* truncated to 0: the next data file is flushed before its row is committed (rule J10) */
@@ -115,7 +115,8 @@ struct ovl_node {
 	/* attributes */
 	uint64_t size, blocks;
 	int64_t atime, mtime, ctime, btime;
-	uint32_t mode, uid, gid, nlink;
+	_Atomic uint32_t mode;        /* its type never changes and is read without the lock */
+	uint32_t uid, gid, nlink;
 	uint32_t rdev_major, rdev_minor;
 	/* below: set when the node is made, never changed. odir is the directory itself for directories, else the one that has `oname`. NULL: nothing in the base */
 	struct base_dir *odir;
