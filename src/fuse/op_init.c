@@ -78,10 +78,13 @@ static void init_agree(struct vf_session *s, uint32_t minor, uint64_t flags)
 	atomic_fetch_add_explicit(&s->changes, 1, memory_order_release);
 }
 
-static int init_check_version(const struct fuse_init_in *in)
+/* Said once: a client may try again as often as it likes. */
+static int init_check_version(struct vf_session *s, const struct fuse_init_in *in)
 {
 	if (in->major == FUSE_MAJOR && in->minor >= FUSE_MINOR_OLDEST)
 		return 0;
+	if (atomic_exchange(&s->refused, true))
+		return -EPROTO;
 	vn_error("the client speaks FUSE %u.%u; this server needs %u.%u or newer, which is Linux 4.19 or newer",
 		 in->major, in->minor, FUSE_MAJOR, FUSE_MINOR_OLDEST);
 	return -EPROTO;
@@ -98,7 +101,7 @@ ssize_t vf_op_init(struct vf_request *r)
 	out->minor = FUSE_MINOR_NEWEST;
 	if (in->major > FUSE_MAJOR)
 		return 0; /* the client says INIT again in our version */
-	err = init_check_version(in);
+	err = init_check_version(r->s, in);
 	if (err)
 		return err;
 	flags = init_flags(r->s, init_offered(in));

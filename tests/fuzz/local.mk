@@ -42,6 +42,17 @@ tests/fuzz/vhost.fuzzer: tests/fuzz/vhost.c tests/vhost/tinyfs.c $(libvhost_la_S
 		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) -lpthread
 endif
 
+# Requests through the dispatcher.
+unit_tests += tests/fuzz/dispatch
+tests_fuzz_dispatch_SOURCES = tests/fuzz/dispatch.c tests/fuse/memfs.c tests/fuse/memfs_file.c $(fuzz_driver)
+tests_fuzz_dispatch_LDADD = $(fuse_libs)
+fuzz_targets += tests/fuzz/dispatch.fuzzer
+tests/fuzz/dispatch.fuzzer: tests/fuzz/dispatch.c tests/fuse/memfs.c tests/fuse/memfs_file.c $(libvf_la_SOURCES)
+	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/dispatch.c $(top_srcdir)/tests/fuse/memfs.c \
+		$(top_srcdir)/tests/fuse/memfs_file.c \
+		$(addprefix $(top_srcdir)/,$(filter-out %devfuse%,$(filter %.c,$(libvf_la_SOURCES)))) \
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) -lpthread
+
 fuzz: $(fuzz_targets)
 .PHONY: fuzz
 CLEANFILES += $(fuzz_targets)
