@@ -202,7 +202,9 @@ int applier_flush_locked(struct store *s)
 
 	if (rc || (a->flushed == visible && !a->ndead))
 		return rc;
-	rc = writer_flush(&s->writer);
+	rc = s->is_volatile ? 0 : stock_flush_names(s);
+	if (!rc)
+		rc = writer_flush(&s->writer);
 	if (rc) {
 		store_fail(s, rc, "flushing the index");
 		return rc;

@@ -25,6 +25,7 @@ void chain_fini(struct chain *c)
 	for (size_t i = 0; i < c->n; i++)
 		free(c->entries[i].path);
 	free(c->entries);
+	free(c->aliases);
 	chain_init(c);
 }
 
@@ -43,6 +44,17 @@ int chain_insert(struct chain *c, size_t at, uint64_t id, int64_t sealed_at, con
 	c->n++;
 	e[at] = (struct chain_entry){ .id = id, .sealed_at = sealed_at, .path = copy };
 	strlcpy(e[at].name, name, sizeof(e[at].name));
+	return 0;
+}
+
+int chain_alias(struct chain *c, uint64_t from, uint64_t to)
+{
+	struct chain_alias *a = realloc(c->aliases, (c->naliases + 1) * sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	c->aliases = a;
+	a[c->naliases++] = (struct chain_alias){ from, to };
 	return 0;
 }
 
@@ -112,8 +124,19 @@ static int chain_parse_delta(struct chain *c, char *line)
 	return chain_insert(c, c->n, id, sealed_at, name, path);
 }
 
+static int chain_parse_alias(struct chain *c, const char *line)
+{
+	uint64_t from, to;
+
+	if (sscanf(line, "alias %16" SCNx64 " %16" SCNx64, &from, &to) != 2)
+		return -EUCLEAN;
+	return chain_alias(c, from, to);
+}
+
 static int chain_parse_line(struct chain *c, char *line)
 {
+	if (!strncmp(line, "alias ", 6))
+		return chain_parse_alias(c, line);
 	if (!strncmp(line, "step ", 5))
 		return sscanf(line, "step %15s %16" SCNx64, c->step, &c->step_id) == 2 ? 0 : -EUCLEAN;
 	if (!strncmp(line, "delta ", 6))
@@ -168,6 +191,8 @@ static void chain_print(const struct chain *c, FILE *f)
 	fprintf(f, "%s\n", CHAIN_MAGIC);
 	if (*c->step)
 		fprintf(f, "step %s %016" PRIx64 "\n", c->step, c->step_id);
+	for (size_t i = 0; i < c->naliases; i++)
+		fprintf(f, "alias %016" PRIx64 " %016" PRIx64 "\n", c->aliases[i].from, c->aliases[i].to);
 	for (size_t i = 0; i < c->n; i++) {
 		const struct chain_entry *e = &c->entries[i];
 
@@ -235,6 +260,8 @@ int chain_load(struct store *s, const char *upper, struct vn_err *err)
 		return vn_err_sys(err, rc, "cannot read %s/chain", upper);
 	for (size_t i = 0; !rc && i < c.n; i++)
 		rc = chain_load_entry(s, upper, &c.entries[i], err);
+	for (size_t i = 0; !rc && i < c.naliases; i++)
+		rc = store_add_alias(s, c.aliases[i].from, c.aliases[i].to);
 	chain_fini(&c);
 	return rc;
 }

@@ -6,6 +6,7 @@
  *
  *	veneer chain 1
  *	step KIND HEX                     what still has to be moved (see seal.c)
+ *	alias HEX HEX                     rows that name the first mean the second
  *	delta HEX SEALED_NS PATH NAME     PATH "-": deltas/HEX in this upper
  *	sum HEX                           XXH3 of the lines before
  *
@@ -26,9 +27,15 @@ struct chain_entry {
 	char name[256];
 };
 
+struct chain_alias {
+	uint64_t from, to;
+};
+
 struct chain {
 	struct chain_entry *entries;
 	size_t n;
+	struct chain_alias *aliases;
+	size_t naliases;
 	char step[16];     /* "": nothing to do */
 	uint64_t step_id;
 };
@@ -41,6 +48,7 @@ int chain_read(struct chain *c, int dirfd);
 int chain_write(const struct chain *c, int dirfd);
 /* Puts an entry at `at`, moving the others back; copies path. */
 int chain_insert(struct chain *c, size_t at, uint64_t id, int64_t sealed_at, const char *name, const char *path);
+int chain_alias(struct chain *c, uint64_t from, uint64_t to);
 void chain_remove(struct chain *c, size_t at);
 
 #endif

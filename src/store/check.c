@@ -163,14 +163,9 @@ static void check_data_row(struct check *c, const struct delta *d, const struct 
 
 static void check_source(struct check *c, const struct delta *d, const struct check_row *r)
 {
-	struct store *s = c->s;
 	char text[160];
 
-	for (size_t i = s->has_head; r->source && i < s->norder; i++) {
-		if (s->order[i].id == r->source)
-			return;
-	}
-	if (!r->source)
+	if (!r->source || store_delta(c->s, r->source))
 		return;
 	snprintf(text, sizeof(text), "inode %" PRIu64 " reads from delta %016" PRIx64 ", which is not in the chain", r->ino,
 		 r->source);

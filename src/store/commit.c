@@ -142,7 +142,9 @@ static int settle_durable(struct store *s, uint64_t seq)
 
 	if (s->is_volatile || store_durable(s) >= seq)
 		return 0;
-	rc = ring_flush(&s->ring, seq);
+	rc = stock_flush_names(s);
+	if (!rc)
+		rc = ring_flush(&s->ring, seq);
 	if (rc)
 		store_fail(s, rc, "flushing the journal");
 	return rc;

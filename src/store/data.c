@@ -97,6 +97,18 @@ int data_flush(int datafd, uint64_t number)
 	return fdatasync(fd) < 0 ? -errno : 0;
 }
 
+int data_flush_dir(int datafd, uint64_t dir)
+{
+	char path[DATA_PATH];
+	vn_autoclose int fd = -1;
+
+	snprintf(path, sizeof(path), "%" PRIu64, dir);
+	fd = openat(datafd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return fsync(fd) < 0 || fsync(datafd) < 0 ? -errno : 0;
+}
+
 static bool data_parse(const char *name, uint64_t *number)
 {
 	char again[DATA_PATH];

@@ -20,6 +20,8 @@ int data_link(int fromfd, int tofd, uint64_t number);
 int data_unlink(int datafd, uint64_t number);
 /* Flushes one data file by number; 0 also when it is not there. */
 int data_flush(int datafd, uint64_t number);
+/* Flushes the names in one subdirectory (numbers / DATA_PER_DIR), and its own. 0 also when it is not there. */
+int data_flush_dir(int datafd, uint64_t dir);
 /* Calls fn for every data file; anything else in the directory is passed over. fn returns non-zero to stop. */
 typedef int (*data_fn)(void *arg, uint64_t number);
 int data_walk(int datafd, data_fn fn, void *arg);

@@ -202,7 +202,7 @@ struct fork_copy {
 	int from, to;
 };
 
-static int fork_copy_fd(int from, int to)
+int fork_copy_fd(int from, int to)
 {
 	if (ioctl(to, FICLONE, from) == 0)
 		return 0;

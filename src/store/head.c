@@ -184,6 +184,40 @@ bool head_is_pending(const char *path)
 	return pending;
 }
 
+static bool head_in_chain(const struct chain *c, uint64_t id)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->entries[i].id == id && !c->entries[i].path)
+			return true;
+	}
+	return false;
+}
+
+/* Deltas that no chain names: of a merge or a rollback that was cut short, or of a fork that is gone. */
+static int head_sweep_deltas(int dirfd, const struct chain *c)
+{
+	int fd = openat(dirfd, "deltas", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	vn_autoclosedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int rc = 0;
+
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while (!rc && (e = readdir(d))) {
+		uint64_t id;
+		int n = 0;
+
+		if (sscanf(e->d_name, "%16" SCNx64 "%n", &id, &n) != 1 || n != 16 || e->d_name[n])
+			continue;
+		if (!head_in_chain(c, id) && !fork_refers(dirfd, id))
+			rc = head_remove_tree(fd, e->d_name);
+	}
+	return rc;
+}
+
 int head_recover(int dirfd, const char *path, struct vn_err *err)
 {
 	struct chain c;
@@ -193,11 +227,13 @@ int head_recover(int dirfd, const char *path, struct vn_err *err)
 		return vn_err_sys(err, rc, "cannot read %s/chain", path);
 	if (*c.step)
 		rc = head_roll(dirfd, path, &c);
-	chain_fini(&c);
 	if (!rc)
 		rc = head_remove_tree(dirfd, "next");
 	if (!rc)
 		rc = head_remove_tree(dirfd, "trash");
+	if (!rc)
+		rc = head_sweep_deltas(dirfd, &c);
+	chain_fini(&c);
 	return rc ? vn_err_sys(err, rc, "cannot finish the snapshot or rollback that was cut short in %s", path) : 0;
 }
 

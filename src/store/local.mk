@@ -13,6 +13,7 @@ libstore_la_SOURCES = \
 	src/store/head.c src/store/head.h \
 	src/store/fork.c \
 	src/store/layout.c \
+	src/store/merge.c \
 	src/store/numbers.c \
 	src/store/open.c \
 	src/store/parents.c \

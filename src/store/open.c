@@ -109,7 +109,34 @@ int store_add_delta(struct store *s, char *path, enum schema_mode mode, int lock
 	return open_delta_meta(d, err);
 }
 
-static void open_delta_fini(struct delta *d)
+struct delta *store_delta(struct store *s, uint64_t id)
+{
+	if (!id)
+		return s->has_head ? &s->order[0] : NULL;
+	/* An alias leads to what was newer then, so following them ends. */
+	for (size_t i = 0; i < s->naliases; i++) {
+		if (s->aliases[i].from == id)
+			id = s->aliases[i].to;
+	}
+	for (size_t i = s->has_head; i < s->norder; i++) {
+		if (s->order[i].id == id)
+			return &s->order[i];
+	}
+	return NULL;
+}
+
+int store_add_alias(struct store *s, uint64_t from, uint64_t to)
+{
+	struct chain_alias *a = realloc(s->aliases, (s->naliases + 1) * sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	s->aliases = a;
+	a[s->naliases++] = (struct chain_alias){ from, to };
+	return 0;
+}
+
+void delta_fini(struct delta *d)
 {
 	reader_free(d->reader);
 	if (d->datafd >= 0)
@@ -221,7 +248,7 @@ static int open_snapshot(struct store *s, const char *name, struct vn_err *err)
 	s->order[place].lockfd = s->order[0].lockfd; /* the upper stays locked */
 	s->order[0].lockfd = -1;
 	for (size_t i = 0; i < place; i++)
-		open_delta_fini(&s->order[i]);
+		delta_fini(&s->order[i]);
 	memmove(s->order, s->order + place, (s->norder - place) * sizeof(*s->order));
 	s->norder -= place;
 	s->has_head = false;
@@ -291,7 +318,7 @@ static struct store *open_alloc(const struct store_config *config)
 static void open_free(struct store *s)
 {
 	for (size_t i = 0; i < s->norder; i++)
-		open_delta_fini(&s->order[i]);
+		delta_fini(&s->order[i]);
 	free(s->order);
 	ring_fini(&s->ring);
 	stock_fini(&s->stock);
@@ -299,6 +326,7 @@ static void open_free(struct store *s)
 	free(s->applier.buf);
 	free(s->applier.dead);
 	free(s->parents);
+	free(s->aliases);
 	layout_undo(s);
 	layout_unlock(s);
 	if (s->dirfd >= 0)

@@ -132,21 +132,9 @@ int store_read_inode(struct store *s, uint64_t ino, struct store_inode *row, uin
 	return rc;
 }
 
-/* The delta of an id; 0 is the head. NULL: not of this chain. */
-static struct delta *read_delta(struct store *s, uint64_t id)
-{
-	if (!id)
-		return s->has_head ? &s->order[0] : NULL;
-	for (size_t i = s->has_head; i < s->norder; i++) {
-		if (s->order[i].id == id)
-			return &s->order[i];
-	}
-	return NULL;
-}
-
 int store_read_inode_at(struct store *s, uint64_t delta, uint64_t ino, struct store_inode *row)
 {
-	struct delta *d = read_delta(s, delta);
+	struct delta *d = store_delta(s, delta);
 
 	return d ? read_inode_of(d, ino, row) : -ENOENT;
 }
@@ -502,7 +490,7 @@ static int read_numbers(struct delta *d, enum reader_stmt i, uint64_t key, struc
 
 int store_read_extents(struct store *s, uint64_t delta, uint64_t ino, store_extent_fn fn, void *arg)
 {
-	struct delta *d = read_delta(s, delta);
+	struct delta *d = store_delta(s, delta);
 	struct read_list l = { .n = 0 };
 	int rc = d ? read_numbers(d, READER_EXTENTS, ino, &l) : -ENOENT;
 

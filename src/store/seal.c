@@ -136,16 +136,6 @@ int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *e
 
 /* ---- rollback ---- */
 
-static void seal_drop_delta(struct delta *d)
-{
-	reader_free(d->reader);
-	if (d->datafd >= 0)
-		close(d->datafd);
-	if (d->lockfd >= 0)
-		close(d->lockfd);
-	free(d->path);
-}
-
 /* Deltas newer than the one at `place` leave the order; the head stays in front, empty. */
 static int rollback_order(struct store *s, size_t place)
 {
@@ -156,7 +146,7 @@ static int rollback_order(struct store *s, size_t place)
 	close(s->order[0].datafd);
 	s->order[0].datafd = datafd;
 	for (size_t i = 1; i < place; i++)
-		seal_drop_delta(&s->order[i]);
+		delta_fini(&s->order[i]);
 	memmove(s->order + 1, s->order + place, (s->norder - place) * sizeof(*s->order));
 	s->norder -= place - 1;
 	return 0;

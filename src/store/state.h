@@ -10,6 +10,7 @@
  *	write_lock       the writing connection, the applied position, the chain
  *	ring.lock        appending
  *	applier.lock     requests to the store thread and their completion
+ *	stock.names      flushing of new names
  *	stock.lock       stock and removals
  *	reader.lock      one delta's pool of connections
  *	state_lock       the read-only reason
@@ -17,6 +18,7 @@
 #ifndef STORE_STATE_H
 #define STORE_STATE_H
 
+#include "store/chain.h"
 #include "store/reader.h"
 #include "store/requests.h"
 #include "store/ring.h"
@@ -81,6 +83,8 @@ struct store {
 	unsigned commit_s;
 	struct delta *order; /* head first where there is one, then sealed deltas from the newest */
 	size_t norder;
+	struct chain_alias *aliases; /* of deltas that were merged into others */
+	size_t naliases;
 	size_t *parents; /* places in the order of config.parents; while opening */
 	pthread_mutex_t write_lock;
 	struct writer writer;
@@ -170,7 +174,14 @@ int parents_match(struct store *s, const char *who, const char *recorded, const 
 		  struct vn_err *err);
 int delta_meta_text(struct delta *d, const char *key, char **text);
 
+/* The delta of an id, also of one that was merged; 0 is the head. NULL: not of this chain. */
+struct delta *store_delta(struct store *s, uint64_t id);
+int store_add_alias(struct store *s, uint64_t from, uint64_t to);
+void delta_fini(struct delta *d);
+
 /* fork.c */
+/* Copies (or clones) all bytes of one descriptor to another. */
+int fork_copy_fd(int from, int to);
 /* Does a fork of this upper need the sealed delta? */
 bool fork_refers(int dirfd, uint64_t delta);
 

@@ -14,6 +14,7 @@
 void stock_init(struct stock *k)
 {
 	memset(k, 0, sizeof(*k));
+	pthread_mutex_init(&k->names, NULL);
 	pthread_mutex_init(&k->lock, NULL);
 	pthread_cond_init(&k->wake, NULL);
 	pthread_cond_init(&k->idle, NULL);
@@ -22,9 +23,42 @@ void stock_init(struct stock *k)
 void stock_fini(struct stock *k)
 {
 	free(k->dead);
+	pthread_mutex_destroy(&k->names);
 	pthread_mutex_destroy(&k->lock);
 	pthread_cond_destroy(&k->wake);
 	pthread_cond_destroy(&k->idle);
+}
+
+/* ---- names of new files ---- */
+
+static void stock_made_locked(struct stock *k, uint64_t number)
+{
+	if (k->made_low == k->made_high)
+		k->made_low = k->made_high = number;
+	if (number < k->made_low)
+		k->made_low = number;
+	if (number >= k->made_high)
+		k->made_high = number + 1;
+}
+
+int stock_flush_names(struct store *s)
+{
+	struct stock *k = &s->stock;
+	uint64_t low, high;
+	int rc = 0;
+
+	pthread_mutex_lock(&k->names);
+	pthread_mutex_lock(&k->lock);
+	low = k->made_low / DATA_PER_DIR;
+	high = (k->made_high + DATA_PER_DIR - 1) / DATA_PER_DIR;
+	if (k->made_low == k->made_high)
+		low = high;
+	k->made_low = k->made_high = 0;
+	pthread_mutex_unlock(&k->lock);
+	for (uint64_t dir = low; !rc && dir < high; dir++)
+		rc = data_flush_dir(s->order[0].datafd, dir);
+	pthread_mutex_unlock(&k->names);
+	return rc;
 }
 
 /* ---- the thread ---- */
@@ -45,6 +79,7 @@ static void stock_fill_locked(struct store *s)
 			k->want = 0; /* whoever needs one makes it, and gets the error */
 			return;
 		}
+		stock_made_locked(k, f.number);
 		k->files[k->nfiles++] = f;
 	}
 }
@@ -273,6 +308,9 @@ int store_data_new(struct store *s, uint64_t *number, int *fd)
 		f.fd = data_create(s->order[0].datafd, f.number);
 		if (f.fd < 0)
 			return f.fd;
+		pthread_mutex_lock(&s->stock.lock);
+		stock_made_locked(&s->stock, f.number);
+		pthread_mutex_unlock(&s->stock.lock);
 	}
 	*number = f.number;
 	*fd = f.fd;
@@ -287,12 +325,7 @@ void store_data_abandon(struct store *s, uint64_t number)
 int store_data_open(struct store *s, uint64_t delta, uint64_t number)
 {
 	bool write = !delta && s->has_head && !s->readonly;
+	struct delta *d = store_delta(s, delta);
 
-	if (!delta)
-		return s->has_head ? data_open(s->order[0].datafd, number, write ? O_RDWR : O_RDONLY) : -ENOENT;
-	for (size_t i = s->has_head; i < s->norder; i++) {
-		if (s->order[i].id == delta)
-			return data_open(s->order[i].datafd, number, O_RDONLY);
-	}
-	return -ENOENT;
+	return d ? data_open(d->datafd, number, write ? O_RDWR : O_RDONLY) : -ENOENT;
 }

@@ -24,6 +24,7 @@ struct stock_file {
 struct stock {
 	pthread_t thread;
 	bool started;
+	pthread_mutex_t names; /* held while directories are flushed: who comes second waits for the first */
 	pthread_mutex_t lock;
 	pthread_cond_t wake, idle;
 	bool stop, busy;
@@ -32,6 +33,7 @@ struct stock {
 	size_t want;      /* how many to keep; grows as they are used up */
 	uint64_t *dead;   /* data files to remove; no committed row names them */
 	size_t ndead, cap_dead;
+	uint64_t made_low, made_high; /* data files made since their directories were flushed: [low, high) */
 	uint64_t sweep_below; /* stray files below this number are looked for; 0: done */
 };
 
@@ -44,6 +46,8 @@ void stock_fini(struct stock *k);
 void stock_remove(struct store *s, const uint64_t *numbers, size_t n);
 /* Waits until all removals handed over are done. */
 void stock_drain(struct store *s);
+/* Flushes the directories of data files made since the last time: no row may outlive its file's name. */
+int stock_flush_names(struct store *s);
 /* Starts a search for data files with numbers below `below` that no row names. */
 void stock_sweep(struct store *s, uint64_t below);
 

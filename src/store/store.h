@@ -284,6 +284,13 @@ int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *e
  */
 int store_rollback(struct store *s, const char *name, struct vn_err *err);
 /*
+ * Deletes a snapshot: what it holds is merged with the next newer one; the newest
+ * loses its name only, and is merged when there is a newer one. The state of the
+ * tree and of all other snapshots stays. The caller has stopped all verbs; delta
+ * ids that it holds stay valid. -ENOENT, -EBUSY (another upper's).
+ */
+int store_snapshot_delete(struct store *s, const char *name, struct vn_err *err);
+/*
  * Makes a new upper over what is sealed in another one, in constant time: it
  * reads the origin's deltas where they are (`copy`: has its own). The origin may
  * be served meanwhile when a snapshot is named; without one its head is sealed

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
-store_tests = tests/store/store tests/store/layers tests/store/snapshots tests/store/space
+store_tests = tests/store/store tests/store/layers tests/store/merge tests/store/snapshots tests/store/space
 unit_tests += $(store_tests)
 concurrent_tests += $(store_tests)
 
@@ -12,3 +12,5 @@ tests_store_snapshots_SOURCES = tests/store/snapshots.c tests/store/help.h
 tests_store_snapshots_LDADD = $(test_libs) $(store_libs)
 tests_store_space_SOURCES = tests/store/space.c tests/store/help.h
 tests_store_space_LDADD = $(test_libs) $(store_libs)
+tests_store_merge_SOURCES = tests/store/merge.c tests/store/help.h
+tests_store_merge_LDADD = $(test_libs) $(store_libs)
