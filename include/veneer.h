@@ -1,12 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libveneer: a layered file system in user space.
+ * libveneer: a layered file system in user space, for programs that embed it.
  *
- * Conventions. Functions that can fail return 0 or a negative errno. Strings are
- * NUL-terminated and borrowed for the call unless a function says otherwise.
+ * Read-only lower directories and one writable layer are shown as a single
+ * Linux tree; a virtual machine monitor hands the FUSE requests of its guest's
+ * virtio-fs device to veneer_dispatch() and gets the replies.
+ *
+ * Conventions. Functions that can fail return 0 (or a count) or a negative
+ * errno; where they take a struct veneer_error * (may be NULL), it holds one
+ * sentence for a person after a failure. Strings are NUL-terminated and
+ * borrowed for the call. What a function named _open or _new returns belongs to
+ * the caller until the matching _close or _free. Functions may be called from
+ * any thread unless they say otherwise.
+ *
+ * Versions. Every struct that the caller fills starts with `size`, which is
+ * sizeof of the struct as the caller was compiled; later versions add members
+ * at the end and treat those that are absent as 0.
  */
 #ifndef VENEER_H
 #define VENEER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,8 +35,151 @@ extern "C" {
 #define VENEER_API
 #endif
 
+struct veneer;         /* an opened tree */
+struct veneer_session; /* one client of it: a guest */
+
+/* One sentence that names the thing, says what is wrong and what to do. */
+struct veneer_error {
+	char text[512];
+};
+
 /* The library's version, "MAJOR.MINOR.PATCH"; a constant string that is never freed. */
 VENEER_API const char *veneer_version(void);
+
+/* ---- opening a tree ---- */
+
+/*
+ * A file that stands above every layer; no whiteout hides it and nothing changes
+ * it. Exactly one of host_file, bytes, read says where its content is.
+ */
+struct veneer_virtual {
+	const char *path;      /* in the tree, e.g. "/init.krun"; missing directories on the way appear, too */
+	const char *host_file; /* copied when the tree is opened */
+	const void *bytes;     /* `length` bytes, copied */
+	/* Called for each read, from any thread: writes at most `size` bytes, returns how many, 0 at the end, or a negative errno. */
+	ssize_t (*read)(void *arg, uint64_t offset, void *buf, size_t size);
+	void *arg;
+	uint64_t length;       /* of bytes; with read: the length that stat shows */
+	uint32_t mode;         /* permission bits; 0: 0444, or 0555 for an executable host file */
+	uint32_t one_shot;     /* 1: the first lookup finds it, later ones do not */
+};
+
+#define VENEER_READONLY (1u << 0)        /* change nothing */
+#define VENEER_CREATE (1u << 1)          /* make the upper directory if it is missing */
+#define VENEER_VOLATILE (1u << 2)        /* flush nothing; an upper that was not closed is refused afterwards */
+#define VENEER_NOACL (1u << 3)           /* no POSIX ACLs */
+#define VENEER_ACCEPT_CHANGED (1u << 4)  /* open although a lower is not what the upper was made over */
+
+struct veneer_config {
+	size_t size;                /* sizeof(struct veneer_config) */
+	const char *const *lowers;  /* directories, top first */
+	size_t nlowers;             /* 0: those that the upper has recorded */
+	const char *upper;          /* NULL: a read-only tree */
+	uint32_t flags;             /* VENEER_* */
+	uint32_t commit_seconds;    /* at most this much is lost by a power cut; 0: 5 */
+	const struct veneer_virtual *virtuals;
+	size_t nvirtuals;
+};
+
+/* Opens a tree. -EBUSY: another process serves the upper (named in the sentence). */
+VENEER_API int veneer_open(const struct veneer_config *config, struct veneer **out, struct veneer_error *error);
+
+/*
+ * Makes all changes durable and frees the tree. Every session has been freed.
+ * The first failure to write is returned; the tree is gone either way.
+ */
+VENEER_API int veneer_close(struct veneer *v);
+
+/* ---- serving a client ---- */
+
+/*
+ * What a client has to be told or done for; each may be NULL. notify may be
+ * called from any thread, also from within veneer_dispatch(), with locks of the
+ * library held: it must not block and must not call the library.
+ */
+struct veneer_callbacks {
+	size_t size; /* sizeof(struct veneer_callbacks) */
+	void *arg;
+	/*
+	 * A FUSE notification (struct fuse_out_header and what follows) for a client
+	 * that has a channel for them. Without it, other sessions' changes reach this
+	 * client when its timeouts end: give veneer_session_config finite ones.
+	 */
+	void (*notify)(void *arg, const void *message, size_t length);
+	/*
+	 * DAX: map `length` bytes of fd from fd_offset at window_offset of the
+	 * client's window; writable: shared and for writing. fd belongs to the library
+	 * and stays valid during the call only. 0 or a negative errno.
+	 */
+	int (*map)(void *arg, uint64_t window_offset, uint64_t length, int fd, uint64_t fd_offset, int writable);
+	int (*unmap)(void *arg, uint64_t window_offset, uint64_t length);
+	uint64_t window_size; /* bytes of the window; 0: there is none */
+};
+
+struct veneer_session_config {
+	size_t size;               /* sizeof(struct veneer_session_config) */
+	uint64_t id;               /* not 0; the same after a restart of the embedding program under a client that lives on */
+	uint32_t entry_timeout_s;  /* how long a client may keep names and attributes; UINT32_MAX: for ever */
+	uint32_t writeback;        /* 1: the client may cache writes; only while it is the tree's only session */
+	uint32_t outlives;         /* 1: the client outlives this process and comes back with its inode numbers */
+};
+
+/*
+ * Begins a session. config and callbacks may be NULL: id 1, everything cached
+ * for ever, nobody told.
+ */
+VENEER_API int veneer_session_new(struct veneer *v, const struct veneer_session_config *config,
+				  const struct veneer_callbacks *callbacks, struct veneer_session **out);
+/* Ends it. No veneer_dispatch() of it is running. keep: the client lives on and will be back (outlives). */
+VENEER_API void veneer_session_free(struct veneer_session *s, int keep);
+
+/*
+ * Carries one FUSE request out: `in` is the request as the client sent it
+ * (struct fuse_in_header first), `out` is room for the reply. Returns the length
+ * of the reply in `out`, 0 when the request has none (FORGET), or -EINVAL when
+ * not even a header could be read or there is no room for one. Malformed
+ * requests get an error reply and change nothing. Data is moved straight between
+ * the iovecs and the files. Runs in the calling thread and may block on disk.
+ */
+VENEER_API ssize_t veneer_dispatch(struct veneer_session *s, const struct iovec *in, int nin,
+				   const struct iovec *out, int nout);
+
+/* ---- suspending a client ---- */
+
+/*
+ * Writes what a session must remember of its client (what INIT agreed, the
+ * inode numbers it holds) to *state, malloc()ed, for veneer_session_restore() in
+ * this or another process over the same upper. No request is under way.
+ */
+VENEER_API int veneer_session_save(struct veneer_session *s, void **state, size_t *length);
+/*
+ * Makes a new session that goes on where the saved one was: its nodeids are
+ * valid. -EINVAL: damaged or of an unknown version; -ESTALE: of another tree.
+ */
+VENEER_API int veneer_session_restore(struct veneer *v, const struct veneer_session_config *config,
+				      const struct veneer_callbacks *callbacks, const void *state, size_t length,
+				      struct veneer_session **out, struct veneer_error *error);
+
+/* ---- snapshots ---- */
+
+/*
+ * Freezes the present state under a name, while the tree is in use; copies no
+ * data. What a client still has in its own cache is not in it. -EEXIST.
+ */
+VENEER_API int veneer_snapshot(struct veneer *v, const char *name, struct veneer_error *error);
+/* Goes back to a snapshot. Names are looked up anew; clients that cannot be told make it -EBUSY. */
+VENEER_API int veneer_rollback(struct veneer *v, const char *name, struct veneer_error *error);
+
+struct veneer_snapshot_info {
+	const char *name;    /* borrowed for the call */
+	int64_t time_ns;     /* when it was sealed, since the epoch */
+	uint64_t inodes, bytes;
+};
+/* Every snapshot, newest first; fn returns non-zero to stop, which is returned. */
+VENEER_API int veneer_log(struct veneer *v, int (*fn)(void *arg, const struct veneer_snapshot_info *info), void *arg);
+
+/* Applies and flushes everything: another process that reads the index sees the present state. */
+VENEER_API int veneer_sync(struct veneer *v);
 
 #ifdef __cplusplus
 }

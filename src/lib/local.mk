@@ -3,7 +3,7 @@
 # that embed them. Only veneer_* is exported.
 lib_LTLIBRARIES += libveneer.la
 include_HEADERS += include/veneer.h
-libveneer_la_SOURCES = src/lib/version.c
+libveneer_la_SOURCES = src/lib/lib.h src/lib/open.c src/lib/session.c
 # Every folder's convenience library, each once: a library takes them in whole.
 libveneer_la_LIBADD = $(noinst_LTLIBRARIES) \
 	$(SQLITE3_LIBS) $(LIBURING_LIBS) $(LIBBSD_LIBS)

@@ -84,6 +84,23 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err);
  */
 int ovl_rollback(struct ovl_tree *t, const char *name, struct vn_err *err);
 
+/* ---- suspending a client ---- */
+
+struct vn_fs_session;
+
+/* A hash of what nodeids mean here: the upper's identity and the lowers' fingerprints. 0 or -errno. */
+int ovl_identity(struct ovl_tree *t, uint64_t *out);
+
+/*
+ * Every node that a session holds: its nodeid, its lookups, and the base path
+ * that it can be found by when it has no row (NULL else). fn returns non-zero to
+ * stop, which is returned. No verb of the session is under way.
+ */
+typedef int (*ovl_held_fn)(void *arg, uint64_t nodeid, uint64_t lookups, const char *path, size_t len);
+int ovl_session_held(struct vn_fs_session *s, ovl_held_fn fn, void *arg);
+/* Makes a session hold a node again. -ESTALE: the nodeid means nothing here, or another object. */
+int ovl_session_hold(struct vn_fs_session *s, uint64_t nodeid, uint64_t lookups, const char *path, size_t len);
+
 /* ---- what changed ---- */
 
 enum ovl_change_kind {

@@ -189,6 +189,82 @@ int ovl_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, 
 	return r;
 }
 
+/* ---- suspending a client ---- */
+
+static int held_one(struct vn_fs_session *s, const struct ref *ref, ovl_held_fn fn, void *arg)
+{
+	char path[OVL_PATH_MAX];
+	struct ovl_node *n = ref->node;
+	ssize_t len = 0;
+	bool below = n->odir && !ovl_own(n);
+	if (below && (len = ovl_base_path(n->odir, ovl_is_dir(n) ? NULL : n->oname, n->oname_len, path)) < 0)
+		return (int)len;
+	return fn(arg, ovl_nodeid(s->t, n), ref->count, below ? path : NULL, (size_t)len);
+}
+
+int ovl_session_held(struct vn_fs_session *s, ovl_held_fn fn, void *arg)
+{
+	int r = 0;
+	for (size_t i = 0; !r && i < REF_SHARDS; i++) {
+		struct ref_shard *sh = &s->refs->shards[i];
+		pthread_mutex_lock(&sh->lock);
+		for (size_t j = 0; !r && j < sh->cap; j++)
+			if (sh->slots[j].node)
+				r = held_one(s, &sh->slots[j], fn, arg);
+		pthread_mutex_unlock(&sh->lock);
+	}
+	return r;
+}
+
+/* The node at a base path. */
+static int hold_base(struct ovl_tree *t, const char *path, size_t len, struct ovl_node **out)
+{
+	char name[VN_NAME_MAX + 1];
+	const char *slash = memrchr(path, '/', len);
+	size_t dir_len = slash ? (size_t)(slash - path) : 0, name_len = slash ? len - dir_len - 1 : len;
+	struct base_dir *bd;
+	struct ovl_node *dir;
+	if (!name_len || name_len > VN_NAME_MAX)
+		return -ESTALE;
+	memcpy(name, path + len - name_len, name_len);
+	name[name_len] = '\0';
+	int r = base_resolve_dir(t->base, path, dir_len, &bd);
+	if (r)
+		return r;
+	r = ovl_base_node(t, bd, &dir);
+	base_dir_put(t->base, bd);
+	if (r)
+		return r;
+	r = ovl_lookup(t, dir, name, out);
+	ovl_node_put(t, dir);
+	return r;
+}
+
+int ovl_session_hold(struct vn_fs_session *s, uint64_t nodeid, uint64_t lookups, const char *path, size_t len)
+{
+	struct ovl_tree *t = s->t;
+	uint64_t ino = nodeid & OVL_INO_MASK;
+	struct ovl_node *n = NULL;
+	int r = 0;
+	if (nodeid >> OVL_EPOCH_SHIFT != t->epoch || !lookups)
+		return -ESTALE;
+	if (!(n = ovl_node_find(t, ino)))
+		r = path ? hold_base(t, path, len, &n) : ovl_node_load(t, ino, &n);
+	if (!r && n->ino != ino) {
+		ovl_node_put(t, n);
+		r = -ESTALE;
+	}
+	if (!r)
+		r = ovl_session_count(t, s, n);
+	if (r)
+		return r == -ENOENT || r == -ENOTDIR ? -ESTALE : r;
+	struct ref_shard *sh = ref_shard(s, n);
+	pthread_mutex_lock(&sh->lock);
+	sh->slots[ref_slot(sh, n)].count += lookups - 1;
+	pthread_mutex_unlock(&sh->lock);
+	return 0;
+}
+
 /* ---- notices ---- */
 
 /* One session that asks is the usual case and needs no list. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/scope.h"
 #include "overlay/lowers.h"
 #include "overlay/seen.h"
@@ -180,6 +181,21 @@ struct vn_fs *ovl_fs(struct ovl_tree *t)
 struct store *ovl_store(struct ovl_tree *t)
 {
 	return t->store;
+}
+
+int ovl_identity(struct ovl_tree *t, uint64_t *out)
+{
+	char print[17];
+	vn_autofree char *uuid = t->store ? store_meta_get(t->store, "upper") : NULL;
+	uint64_t hash = uuid ? vn_hash_name(VN_HASH_SEED, uuid, strlen(uuid)) : VN_HASH_SEED;
+	for (size_t i = 0; i < base_layers(t->base); i++) {
+		int r = base_fingerprint(t->base, i, print);
+		if (r)
+			return r;
+		hash = vn_hash_name(hash, print, strlen(print));
+	}
+	*out = hash;
+	return 0;
 }
 
 int ovl_settle(struct ovl_tree *t)
