@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/hash.h"
+#include "base/clock.h"
 #include "base/scope.h"
 #include "fuse/dispatch.h"
 #include "fuse/request.h"
@@ -45,9 +46,20 @@ static int session_id(uint64_t given, uint64_t *id)
 	return 0;
 }
 
+/* Everything that the client remembers ends within a minute, so it need not be told. */
+static bool session_expires(const struct vf_policy *p)
+{
+	const int64_t soon = 60 * VN_NS_PER_SEC;
+
+	return p->entry_timeout <= soon && p->attr_timeout <= soon && p->negative_timeout <= soon;
+}
+
 static int session_begin(struct vf_session *s, const struct vf_session_config *c)
 {
-	struct vn_session_config fc = {.outlives = c->outlives, .writeback = c->policy.writeback, .notify = c->notify};
+	struct vn_session_config fc = {.outlives = c->outlives,
+				       .writeback = c->policy.writeback,
+				       .expires = session_expires(&c->policy),
+				       .notify = c->notify};
 	int err = session_id(c->id, &fc.id);
 
 	return err ? err : s->fs->ops->session_new(s->fs, &fc, &s->fs_session);
@@ -150,6 +162,11 @@ int vf_session_restore(struct vf_session *s, const void *state, size_t size)
 unsigned vf_session_changes(const struct vf_session *s)
 {
 	return atomic_load_explicit(&s->changes, memory_order_acquire);
+}
+
+struct vn_fs_session *vf_session_fs(const struct vf_session *s)
+{
+	return s->fs_session;
 }
 
 bool vf_session_is_live(const struct vf_session *s)

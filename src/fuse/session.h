@@ -85,6 +85,9 @@ int vf_session_restore(struct vf_session *s, const void *state, size_t size);
 /* A number that changes whenever what vf_session_save() would write changes. Any thread. */
 unsigned vf_session_changes(const struct vf_session *s);
 
+/* The file system's own session behind it; lives as long. */
+struct vn_fs_session *vf_session_fs(const struct vf_session *s);
+
 /* True once INIT has been answered (or restored). Any thread. */
 bool vf_session_is_live(const struct vf_session *s);
 
