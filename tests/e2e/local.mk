@@ -13,3 +13,6 @@ quick_e2e_tests += \
 	tests/e2e/cli_look.sh \
 	tests/e2e/cli_mount.sh \
 	tests/e2e/cli_run.sh
+# Real input: what they need besides scripts is built here.
+noinst_PROGRAMS += tests/e2e/treesum
+e2e_tests += tests/e2e/bench_compare.sh
