@@ -480,7 +480,7 @@ START_TEST(forks_go_their_own_ways_over_shared_deltas)
 	ck_assert_ptr_nonnull(strstr(err.text, "exists"));
 	ck_assert_int_ne(access(help_path("f2.fork"), F_OK), 0);
 	for (int i = 1; i <= 3; i++) {
-		char name[8], *v;
+		char name[16], *v;
 
 		sprintf(name, "f%d", i);
 		f = help_open(name);
