@@ -77,10 +77,11 @@ static void mount_options_unescape(char *s)
 
 static int mount_options_path(const struct mount_option *m, char **out)
 {
-	char *path = m->value ? strdup(m->value) : NULL;
+	char *path;
 
 	if (!m->value || !*m->value)
 		return mount_options_bad(m, "a path");
+	path = strdup(m->value);
 	if (!path)
 		return -ENOMEM;
 	mount_options_unescape(path);
