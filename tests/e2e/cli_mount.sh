@@ -53,6 +53,17 @@ check 'as mount.fuse.veneer' ./mount.fuse.veneer source "$scratch/mnt" -o "lower
 is "$(awk -v m="$scratch/mnt" '$2 == m {print $1}' /proc/mounts)" the/source 'fsname= is shown'
 unmnt mnt
 
+# mount(8) itself, in a mount namespace where the program is installed.
+if [ -x /sbin/mount.fuse ]; then
+	installed() { unshare -m sh -c 'mount -t tmpfs tmpfs /usr/local/bin && ln -s "$0" /usr/local/bin/veneer && eval "$1"' "$VENEER" "$1"; }
+	is "$(installed "mount -t fuse.veneer -o lowerdir=$scratch/low1,upperdir=$scratch/up7,noatime,nodev veneer mnt &&
+		cat mnt/a && echo x >mnt/x && grep -o 'nodev,noatime' /proc/mounts && umount mnt" 2>&1)" $'one\nnodev,noatime' 'mount -t fuse.veneer'
+	check_fails 'its failure is told' installed "mount -t fuse.veneer -o lowerdir=$scratch/missing veneer mnt"
+	is "$(eventually 30 "$VENEER" cat up7 x && "$VENEER" cat up7 x)" x 'the layer is there'
+else
+	skip 'mount -t fuse.veneer' 'needs /sbin/mount.fuse'
+fi
+
 # Paths with everything in them.
 mkdir 'lo:w,er\x' && echo odd >'lo:w,er\x/f'
 mnt mnt -o 'lowerdir=lo\:w\,er\\x:low1,upperdir=u\,p'
