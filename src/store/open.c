@@ -401,11 +401,11 @@ static int close_head(struct store *s)
 	int rc2;
 
 	stock_stop(s);
+	reader_close(s->order[0].reader); /* an open read transaction would hold up the checkpoint */
 	if (!rc)
 		rc = close_mark_clean(s);
 	if (!rc)
 		rc = close_index(s);
-	reader_close(s->order[0].reader);
 	rc2 = writer_fini(&s->writer);
 	return rc ? rc : rc2;
 }
