@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -76,7 +77,12 @@ static void mount_report(const struct mount_options *o)
 static int mount_target(struct mount_cmd *m, struct vn_err *err)
 {
 	int ret = layers_directory("mount point", m->words[m->nwords - 1], &m->target, err);
+	struct statfs st;
 
+	/* Attributes may come from the kernel's cache even when nobody is left to answer; this question does not. */
+	if (ret == -ENOTCONN || (ret == 0 && statfs(m->target, &st) < 0 && errno == ENOTCONN))
+		return vn_err_set(err, -ENOTCONN, "a mount whose server has died lies on '%s': take it away with umount first",
+				  m->words[m->nwords - 1]);
 	if (ret == 0 && m->layers.upper && layers_inside(m->target, m->layers.upper))
 		return vn_err_set(err, -EINVAL, "mount point '%s' lies inside the upper directory '%s': choose one elsewhere",
 				  m->target, m->layers.upper);

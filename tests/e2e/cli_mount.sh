@@ -98,6 +98,12 @@ is $? 0 'SIGTERM ends the server'
 check_fails 'and unmounts' is_mounted mnt
 check 'leaving a clean layer' "$VENEER" check up6
 is "$("$VENEER" cat up6 x)" x 'with everything in it'
+mnt_fg mnt -o lowerdir=low1,upperdir=up6
+kill -9 "$server"
+wait "$server" 2>/dev/null
+out=$("$VENEER" mount -o lowerdir=low1,upperdir=up6 mnt 2>&1)
+is "$? $out" "1 veneer: a mount whose server has died lies on 'mnt': take it away with umount first" 'a killed server is told from a live one'
+umount mnt
 mnt mnt -o lowerdir=low1,upperdir=up6
 cd mnt && umount -l . && cd ..
 check 'a detached mount ends once nobody is in it' eventually 30 "$VENEER" mount -o lowerdir=low1,upperdir=up6 mnt
