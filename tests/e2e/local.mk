@@ -16,3 +16,14 @@ quick_e2e_tests += \
 # Real input: what they need besides scripts is built here.
 noinst_PROGRAMS += tests/e2e/treesum
 e2e_tests += tests/e2e/bench_compare.sh
+noinst_PROGRAMS += tests/e2e/reporter
+e2e_tests += \
+	tests/e2e/big_lower_file.sh \
+	tests/e2e/index_while_mounted.sh \
+	tests/e2e/kill_in_checkout.sh \
+	tests/e2e/many_layers.sh \
+	tests/e2e/messages.sh \
+	tests/e2e/metadata_copies_no_data.sh
+quick_e2e_tests += \
+	tests/e2e/index_while_mounted.sh \
+	tests/e2e/messages.sh

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# sqlite3 reads the index of a layer that is mounted and being changed, and does no harm.
+. "$(dirname "$0")/lib.sh"
+
+need_root
+need_fuse
+need sqlite3
+
+lower=$scratch/lower mnt=$scratch/mnt index=$scratch/upper/index.db
+mkdir -p "$lower"/{dir,moved/deep} "$mnt"
+for f in edited touched deleted renamed dir/inside moved/deep/file; do echo "$f" >"$lower/$f"; done
+
+mnt "$mnt" -o "lowerdir=$lower,upperdir=$scratch/upper"
+(
+	cd "$mnt" && echo more >>edited && chmod 600 touched && rm deleted && mv renamed new-name && mv moved away &&
+		mkdir made && echo x >made/file && ln -s x made/link
+) || bail 'changing the tree'
+changes() { sqlite3 -readonly -separator ' ' "$index" 'select kind, path from changes order by path, kind'; }
+# The index follows the journal at its own pace.
+wanted='R /away
+D /deleted
+M /edited
+A /made
+A /made/file
+A /made/link
+R /new-name
+m /touched'
+same() { [ "$(changes)" = "$wanted" ]; }
+eventually 30 same
+is "$(changes | grep -v '^[mM] /$' | grep -v '^m /\(away\|made\|new-name\)$')" "$wanted" 'select * from changes shows them while mounted'
+check 'as the one line of the manual' sqlite3 -readonly "$index" 'select * from changes'
+is "$(sqlite3 -readonly "$index" "select old from changes where path = '/away' and kind = 'R'")" /moved 'with the old name'
+
+# Readers beside a writer: what they see is a state of the tree, and closing them takes no lock from the server.
+: >"$scratch/errors"
+(while [ ! -e "$scratch/stop" ]; do
+	sqlite3 -readonly "$index" 'pragma query_only=1; select count(*) from changes' >/dev/null 2>>"$scratch/errors"
+done) &
+pids+=("$!")
+reader=$!
+for ((i = 0; i < 2000; i++)); do echo "$i" >"$mnt/made/n$i"; done
+touch "$scratch/stop"
+wait "$reader"
+is "$(cat "$scratch/errors")" '' 'readers get no error beside a writer'
+unmnt "$mnt"
+check 'the layer is clean' eventually 30 "$VENEER" check "$scratch/upper"
+is "$(sqlite3 -readonly "$index" "select count(*) from changes where kind = 'A' and path like '/made/n%'")" 2000 'all are there at the end'
+finish
