@@ -120,7 +120,7 @@ static int queue_launch_locked(struct vhost_queue *q)
 		return err;
 	q->stopping = q->reported = q->polling = false;
 	q->scanning = q->sleeping = q->busy = q->unsignalled = 0;
-	q->emptied_ns = q->gap_ns = 0;
+	q->emptied_ns = q->gap_ns = q->poll_resume_ns = q->poll_pause_ns = 0;
 	err = vhost_queue_add_worker_locked(q);
 	if (err)
 		queue_close_events(q);

@@ -93,6 +93,8 @@ struct vhost_queue {
 	unsigned dry;               /* times that the ring was found empty */
 	int64_t emptied_ns;         /* when the ring was last found empty, 0: it is not */
 	int64_t gap_ns;             /* how long the next request usually takes to come */
+	int64_t poll_resume_ns;     /* no polling before */
+	int64_t poll_pause_ns;      /* how long polling was given up the last time */
 };
 
 /* Returns 0 or -errno. */

@@ -16,6 +16,9 @@
 #define LARGE_BYTES (128 << 10) /* moving so much takes longer than waking a thread */
 #define PROBE_EVERY 32         /* empty rings between two tries at polling that has not paid */
 #define SPINS_PER_LOOK 16
+#define LOST_CPU_NS 100000     /* between two looks at the clock: somebody else was running */
+#define PAUSE_MIN_NS (20 * VN_NS_PER_SEC / 1000)
+#define PAUSE_MAX_NS VN_NS_PER_SEC
 
 static void cpu_relax(void)
 {
@@ -28,9 +31,9 @@ static void cpu_relax(void)
 
 /* ---- polling ---- */
 
-static bool poll_pays(struct vhost_queue *q)
+static bool poll_pays(struct vhost_queue *q, int64_t now)
 {
-	if (!q->setup.poll_ns || q->polling || q->stopping || q->vq.broken)
+	if (q->polling || q->stopping || q->vq.broken || now < q->poll_resume_ns)
 		return false;
 	return q->gap_ns < q->setup.poll_ns || q->dry % PROBE_EVERY == 0;
 }
@@ -43,43 +46,67 @@ static void gap_note(struct vhost_queue *q, int64_t gap)
 	q->gap_ns += ((gap > most ? most : gap) - q->gap_ns) / 8;
 }
 
-static bool spin(struct vhost_queue *q, const struct virtq_watch *watch, int64_t until)
+/*
+ * A poller that was off its CPU competes with somebody, perhaps with the guest that
+ * it waits for; whoever sleeps instead is woken with precedence. So polling is given
+ * up for a while, longer each time.
+ */
+static void poll_note_lost_cpu(struct vhost_queue *q, int64_t now)
 {
-	do {
-		for (int i = 0; i < SPINS_PER_LOOK; i++) {
-			if (virtq_watch_fired(watch))
-				return true;
+	q->poll_pause_ns = q->poll_pause_ns ? 2 * q->poll_pause_ns : PAUSE_MIN_NS;
+	if (q->poll_pause_ns > PAUSE_MAX_NS)
+		q->poll_pause_ns = PAUSE_MAX_NS;
+	q->poll_resume_ns = now + q->poll_pause_ns;
+}
+
+struct poll {
+	struct virtq_watch watch;
+	int64_t start, now;
+	bool fired, lost_cpu;
+};
+
+static void poll_spin(const struct vhost_queue *q, struct poll *p)
+{
+	for (;;) {
+		int64_t before = p->now;
+
+		for (int i = 0; i < SPINS_PER_LOOK && !p->fired; i++) {
+			p->fired = virtq_watch_fired(&p->watch);
 			cpu_relax();
 		}
-		if (__atomic_load_n(&q->stopping, __ATOMIC_RELAXED))
-			return false;
-	} while (vn_mono_ns() < until);
-	return false;
+		p->now = vn_mono_ns();
+		p->lost_cpu |= p->now - before > LOST_CPU_NS;
+		if (p->fired || p->lost_cpu || p->now - p->start >= q->setup.poll_ns ||
+		    __atomic_load_n(&q->stopping, __ATOMIC_RELAXED))
+			return;
+	}
 }
 
 /* Waits for the guest's next request without the lock. True: it has come. */
 static bool queue_poll_locked(struct vhost_queue *q)
 {
-	struct virtq_watch watch = virtq_watch(&q->vq);
+	struct poll p = {.watch = virtq_watch(&q->vq)};
 	struct vhost_memory *m;
-	int64_t start;
-	bool fired;
 
 	q->dry++;
-	if (!poll_pays(q))
+	if (!q->setup.poll_ns)
+		return false;
+	p.start = p.now = vn_mono_ns();
+	if (!poll_pays(q, p.now))
 		return false;
 	m = vhost_memory_get(q->ring_memory);
 	q->polling = true;
 	pthread_mutex_unlock(&q->lock);
-	start = vn_mono_ns();
-	fired = spin(q, &watch, start + q->setup.poll_ns);
-	if (fired)
-		start = vn_mono_ns() - start;
+	poll_spin(q, &p);
 	pthread_mutex_lock(&q->lock);
 	q->polling = false;
-	gap_note(q, fired ? start : 2 * q->setup.poll_ns);
+	gap_note(q, p.fired ? p.now - p.start : 2 * q->setup.poll_ns);
+	if (p.lost_cpu)
+		poll_note_lost_cpu(q, p.now);
+	else if (p.fired)
+		q->poll_pause_ns -= q->poll_pause_ns / 64; /* forgotten slowly */
 	vhost_memory_put(m);
-	return fired;
+	return p.fired;
 }
 
 /* ---- one request ---- */

@@ -26,7 +26,6 @@
 
 static struct vhost_device *device;
 static int kinds[KINDS];
-static int open_fds;
 
 static void need(bool ok)
 {
@@ -63,7 +62,6 @@ static void setup(void)
 	need(pipe2(p, O_CLOEXEC) == 0);
 	close(p[1]); /* reading finds its end at once */
 	kinds[3] = p[0];
-	open_fds = count_fds();
 }
 
 struct input {
@@ -105,9 +103,11 @@ static void message(struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
+	int open_fds;
 
 	if (!device)
 		setup();
+	open_fds = count_fds(); /* the fuzzer opens files between two inputs */
 	for (int i = 0; i < MESSAGES && in.size; i++)
 		message(&in);
 	vhost_device_detach(device, false);
