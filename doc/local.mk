@@ -15,3 +15,8 @@ dist_man_MANS += \
 	doc/veneer-mount.8 \
 	doc/veneer-run.1 \
 	doc/veneer-stat.1
+if LINUX
+dist_man_MANS += doc/veneer-serve.8
+else
+EXTRA_DIST += doc/veneer-serve.8
+endif

@@ -6,7 +6,11 @@
 #include <string.h>
 
 static const struct cmd *const cmd_table[] = {
-	&cmd_run, &cmd_mount, &cmd_diff, &cmd_ls, &cmd_cat, &cmd_stat, &cmd_check, NULL,
+	&cmd_run, &cmd_mount,
+#ifdef __linux__
+	&cmd_serve,
+#endif
+	&cmd_diff, &cmd_ls, &cmd_cat, &cmd_stat, &cmd_check, NULL,
 };
 
 static void cmd_help_all(void)

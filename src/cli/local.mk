@@ -29,7 +29,15 @@ libcli_la_SOURCES = \
 	src/cli/stats.c src/cli/stats.h \
 	src/cli/view.c src/cli/view.h \
 	src/cli/words.c
-cli_libs = libcli.la $(fuse_libs) $(overlay_libs) $(JANSSON_LIBS) $(LIBSECCOMP_LIBS) $(LIBCAPNG_LIBS)
+if LINUX
+libcli_la_SOURCES += \
+	src/cli/cmd_serve.c \
+	src/cli/serve.h \
+	src/cli/serve_keeper.c \
+	src/cli/serve_options.c \
+	src/cli/serve_worker.c
+endif
+cli_libs = libcli.la $(vhost_libs) $(overlay_libs) $(JANSSON_LIBS) $(LIBSECCOMP_LIBS) $(LIBCAPNG_LIBS)
 
 bin_PROGRAMS += veneer
 veneer_SOURCES = src/cli/main.c

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * `veneer serve`: what its words say (cmd_serve.c, serve_options.c), the process
+ * that serves the tree (serve_worker.c), and the one that keeps the connection while
+ * workers come and go (serve_keeper.c).
+ */
+#ifndef CLI_SERVE_H
+#define CLI_SERVE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/log.h"
+#include "cli/args.h"
+#include "cli/cmd.h"
+#include "cli/layers.h"
+#include "cli/mount_options.h"
+
+enum serve_cache {
+	SERVE_CACHE_ALWAYS, /* also what "auto" means: nobody else changes the tree */
+	SERVE_CACHE_METADATA,
+	SERVE_CACHE_NEVER,
+};
+
+struct serve {
+	const struct cmd *cmd;
+	int argc; /* the words, for starting workers with the same ones */
+	char **argv;
+	struct mount_options mount; /* -o, --virtual */
+	struct layers layers;
+	const char *socket;         /* path; NULL: fd */
+	int fd;                     /* a socket that we were started with, -1: none */
+	int control;                /* we are a worker, and this is the keeper's channel; -1: we are not */
+	gid_t group;                /* who may connect too, -1: nobody */
+	const char *tag;
+	unsigned queues, workers, poll_us;
+	unsigned long nofile;       /* 0: as it is */
+	enum serve_cache cache;
+	bool keeper, init, no_readdirplus, syslog;
+	bool made_socket;           /* the path is ours to remove */
+	enum vn_log_level level;
+	struct words ignored;       /* options of virtiofsd without a meaning here */
+};
+
+/* Starts with the defaults; fini frees what the options have allocated. */
+void serve_init(struct serve *s, const struct cmd *cmd, int argc, char **argv);
+void serve_fini(struct serve *s);
+
+extern const struct arg_opt serve_opts[];
+
+/* Takes all words. Returns CMD_OK to go on, with *done when there is nothing more to do; else the exit code. */
+int serve_parse(struct serve *s, bool *done);
+
+/* Opens the tree and serves it. Returns the exit code. */
+int serve_worker(struct serve *s);
+
+/* Starts workers and keeps their front ends. Returns the exit code. */
+int serve_keeper(struct serve *s);
+
+/* The source of front ends: the socket that is there, or a new one at the path. The descriptor or -errno. */
+int serve_open_source(struct serve *s, int *kind, struct vn_err *err);
+
+#endif
