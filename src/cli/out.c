@@ -94,6 +94,13 @@ int out_json_name(json_t *object, const char *key, const char *name)
 	return 0;
 }
 
+json_t *out_json_text(const char *text)
+{
+	json_t *value = json_string(text);
+
+	return value ? value : out_json_replaced(text);
+}
+
 bool out_json(json_t *value)
 {
 	bool ok = value && json_dumpf(value, stdout, JSON_INDENT(2)) == 0;

@@ -19,6 +19,9 @@ void out_name(FILE *f, const char *name, const char *after);
 /* Sets object[key] to a name, and object[key + "_hex"] where the name is not UTF-8. 0 or -ENOMEM. */
 int out_json_name(json_t *object, const char *key, const char *name);
 
+/* A text as a JSON string, what is not UTF-8 replaced. NULL: no memory. */
+json_t *out_json_text(const char *text);
+
 /* Prints a value with a newline and gives its reference back. False: no memory, or value was NULL. */
 bool out_json(json_t *value);
 

@@ -70,14 +70,8 @@ static json_t *stats_lowers(const struct stats_source *s)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < s->nlowers; i++) {
-		json_t *name = json_object();
-
-		/* As out_json_name() writes it: a path need not be UTF-8. */
-		if (name && out_json_name(name, "path", s->lowers[i]) == 0)
-			json_array_append(list, json_object_get(name, "path"));
-		json_decref(name);
-	}
+	for (size_t i = 0; i < s->nlowers; i++)
+		json_array_append_new(list, out_json_text(s->lowers[i]));
 	return list;
 }
 

@@ -18,6 +18,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/base_parts.c src/overlay/base_parts.h \
 	src/overlay/base_redirect.c src/overlay/base_redirect.h \
 	src/overlay/base_xattr.c \
+	src/overlay/check.c \
 	src/overlay/copy.c \
 	src/overlay/copyup.c src/overlay/copyup.h \
 	src/overlay/data.c src/overlay/data.h \

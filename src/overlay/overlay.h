@@ -128,4 +128,14 @@ typedef int (*ovl_change_fn)(void *arg, const struct ovl_change *c);
  */
 int ovl_diff(struct ovl_tree *t, const char *since, ovl_change_fn fn, void *arg, struct vn_err *err);
 
+/* ---- verification ---- */
+
+/*
+ * Compares what the layer's rows stand on with the lower directories as they are
+ * now (the store's own check is store_check()). Returns the number of problems, or
+ * a negative errno when it could not look. `problem` may be NULL.
+ */
+typedef void (*ovl_problem_fn)(void *arg, const char *sentence);
+int ovl_check(struct ovl_tree *t, ovl_problem_fn problem, void *arg);
+
 #endif

@@ -68,6 +68,16 @@ is "$("$VENEER" check up)" 'up is clean' 'check'
 is "$("$VENEER" check --json up | python3 -c 'import json,sys; print(json.load(sys.stdin)["clean"])')" True 'check --json'
 check 'a write error is an error' exit_is 1 sh -c "'$VENEER' ls -l up >/dev/full"
 
+# Lowers that somebody has changed.
+cp -a low saved
+rm low/dir/meta
+out=$("$VENEER" check up 2>/dev/null)
+is "$? $out" "1 'dir/meta', which the layer changes, is missing now in the lower directories" 'check finds what is gone below'
+echo >low/dir/meta
+out=$("$VENEER" check up 2>/dev/null)
+is "$? $out" "1 'dir/meta', which the layer changes, is shorter now in the lower directories" 'and what is shorter'
+rm -r low && mv saved low
+
 # Lowers that have moved.
 mv low low2
 check_fails 'moved lowers are missed' "$VENEER" diff up
