@@ -41,6 +41,17 @@ if as_nobody unshare -Ur true 2>/dev/null; then
 A ${scratch#/}/home/low/new
 D ${scratch#/}/home/low/old" 'the layer has the changes'
 	check 'root in the view may write everywhere' as_nobody "$VENEER" run -q -r -- sh -c 'echo x >>/etc/passwd && rm /etc/hostname'
+	if command -v newuidmap newgidmap >/dev/null && [ -e /etc/subuid ] && [ -e /etc/subgid ]; then
+		# With ranges of identities, in a mount namespace where nobody has some.
+		echo nobody:200000:65536 >"$scratch/ranges"
+		ranges() { unshare -m sh -c 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"' "$scratch/ranges" "$@"; }
+		is "$(ranges setpriv --reuid nobody --regid nogroup --clear-groups env TMPDIR="$PWD/tmp" "$VENEER" run -q -- \
+			stat -c '%U:%G' /etc/passwd low/mine)" $'root:root\nnobody:nogroup' 'with ranges owners are shown as in the layers'
+		check 'and root in the view can give files away' ranges setpriv --reuid nobody --regid nogroup --clear-groups \
+			env TMPDIR="$PWD/tmp" "$VENEER" run -q -r -- sh -c 'chown daemon /etc/passwd && [ "$(stat -c %U /etc/passwd)" = daemon ]'
+	else
+		skip 'ranges of identities' 'needs newuidmap'
+	fi
 	out=$(as_nobody unshare -Urm sh -c "'$VENEER' mount -o lowerdir=low,upperdir=up2 mnt && echo x >mnt/x && cat mnt/mine mnt/x && umount mnt" 2>&1)
 	is "$out" $'mine\nx' 'mount in a user namespace'
 	check 'after which the layer is clean' eventually 30 as_nobody "$VENEER" check up2
