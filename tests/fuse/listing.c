@@ -16,9 +16,9 @@ static void setup(void)
 {
 	w = wire_new();
 	for (int i = 0; i < FILES; i++) {
-		char name[100];
+		char name[128];
 
-		snprintf(name, sizeof(name), "%0*d", 1 + i, i);
+		snprintf(name, sizeof(name), "%0*d", 1 + i % 64, i);
 		wire_forget(w, wire_create(w, WIRE_ROOT, name), 1);
 	}
 }
