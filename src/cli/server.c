@@ -193,7 +193,6 @@ static void server_config(const struct server *s, struct vf_devfuse_config *c)
 	*c = (struct vf_devfuse_config){
 		.session.fs = ovl_fs(s->tree),
 		.fd = -1,
-		.spin_us = -1,
 		.mount =
 			{
 				.fsname = s->options->source,

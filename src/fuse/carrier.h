@@ -17,8 +17,7 @@ struct vf_classic_config {
 	int fd; /* the device, borrowed until vf_classic_stop() */
 	struct vf_session *session;
 	unsigned max_threads;
-	int spin_us; /* -1: by itself */
-	bool quiet;  /* requests come another way: one thread, no spinning */
+	bool quiet; /* requests come another way: one thread */
 	/* Called once, from a worker, when the kernel has ended the connection. */
 	void (*ended)(void *arg);
 	void *arg;

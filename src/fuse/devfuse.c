@@ -27,7 +27,6 @@ struct vf_devfuse {
 	int fd;                    /* the device */
 	int done;                  /* eventfd, written once when the mount is gone or stop is asked for */
 	unsigned max_threads;
-	int spin_us;
 	_Atomic bool unmounted; /* by somebody else */
 	bool stopped;           /* protected by stop_lock */
 };
@@ -68,7 +67,6 @@ int vf_devfuse_open(const struct vf_devfuse_config *config, struct vf_devfuse **
 	d->fd = d->done = -1;
 	d->mount.id = -1;
 	d->max_threads = config->max_threads ? config->max_threads : MAX_THREADS_DEFAULT;
-	d->spin_us = config->spin_us;
 	pthread_mutex_init(&d->stop_lock, NULL);
 	code = devfuse_session(d, config, err);
 	if (!code)
@@ -121,7 +119,6 @@ int vf_devfuse_start(struct vf_devfuse *d, struct vn_err *err)
 		.fd = d->fd,
 		.session = d->session,
 		.max_threads = d->max_threads,
-		.spin_us = d->spin_us,
 		.ended = devfuse_ended,
 		.arg = d,
 	};

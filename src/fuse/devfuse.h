@@ -36,8 +36,7 @@ struct vf_devfuse_config {
 	int fd; /* instead of target: the device of a mount made elsewhere; -1 else. Taken over when open succeeds. */
 	struct vf_mount_options mount;
 	unsigned max_threads; /* 0: 16. One that waits for a disk is replaced by another, up to this number. */
-	int spin_us;   /* how long a thread looks for the next request before it sleeps; -1: by itself, 0: never */
-	bool no_uring; /* read and write only */
+	bool no_uring;        /* read and write only */
 };
 
 /* Can /dev/fuse be opened by this process? 0, or -errno and the sentence. */

@@ -2,17 +2,10 @@
 /*
  * The classic carrier: threads that read(2) a request, dispatch it and write(2) the reply.
  *
- * Each thread has two clones of the device: one that never blocks, for looking, and
- * one for sleeping in read(2), where the kernel wakes exactly one thread per request
- * (poll(2) would wake them all). A reply goes to the clone that the request came from.
- * Where the device cannot be cloned all threads sleep on the one descriptor.
- *
- * Looking before sleeping: a thread that sleeps on another CPU takes some 70 us to wake,
- * fifteen times what a request costs. So a thread looks for the next request for a
- * while, giving the CPU away after every look, which lets the client that was just
- * answered run at once on the same CPU. One thread looks at a time: a second one would
- * only take the CPU from the client. How long pays is learnt: looking that found nothing
- * halves the time, a find restores it.
+ * Each thread has a clone of the device, so that the kernel keeps what is being answered
+ * apart; where the device cannot be cloned all read the same descriptor. They sleep in
+ * read(2), where the kernel wakes exactly one thread per request (poll(2) would wake them
+ * all), and run on the CPU of the client that they answer (follow.h).
  *
  * Threads: there is always one more than are busy, up to the limit, so that a verb
  * that waits for a disk holds nobody up.
@@ -22,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -34,17 +26,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "fuse/dispatch.h"
+#include "fuse/follow.h"
 #include "fuse/protocol.h"
 #include "fuse/request.h"
 
 #define PAGE 4096
-#define SPIN_US_DEFAULT 100
-#define SPIN_US_LEAST 1
 #define BUFFER_SIZE ((size_t)VF_MAX_WRITE + 2 * PAGE)
 #define STOP_SIGNAL SIGRTMAX
 #define STOP_REPEAT_NS 1000000
@@ -52,10 +42,10 @@
 struct worker {
 	struct vf_classic *c;
 	pthread_t thread;
-	int look_fd, sleep_fd; /* clones; look_fd -1: none */
-	int64_t spin_ns;       /* how long to look, learnt */
-	char *in, *out;        /* mapped; sized for the largest message */
-	_Atomic bool gone;     /* the thread is about to return */
+	int fd; /* a clone of the device, or the device */
+	struct vf_follow follow;
+	char *in, *out;    /* mapped; sized for the largest message */
+	_Atomic bool gone; /* the thread is about to return */
 };
 
 struct vf_classic {
@@ -63,7 +53,6 @@ struct vf_classic {
 	pthread_mutex_t lock; /* protects workers[] and nworkers while the carrier runs */
 	unsigned nworkers;
 	_Atomic unsigned idle;
-	_Atomic bool looking; /* a thread looks for requests without sleeping */
 	_Atomic bool stopping, ended;
 	struct worker workers[];
 };
@@ -120,15 +109,24 @@ static void device_reply(int fd, struct vf_session *s, const struct iovec *in, c
 		vf_reply_lost(s, in, 1, out, 1);
 }
 
-static void device_serve(int fd, struct vf_session *s, char *in_buffer, size_t n, char *out_buffer)
+/* follow may be NULL. */
+static void device_serve(int fd, struct vf_session *s, char *in_buffer, size_t n, char *out_buffer, struct vf_follow *follow)
 {
 	struct iovec in = buffer_in(in_buffer), out = buffer_out(out_buffer);
+	const struct fuse_in_header *h = in.iov_base;
 	ssize_t len;
 
 	in.iov_len = n;
+	if (follow)
+		vf_follow_arrived(follow);
 	len = vf_dispatch(s, &in, 1, &out, 1);
-	if (len > 0)
-		device_reply(fd, s, &in, &out, (size_t)len);
+	if (len <= 0)
+		return;
+	if (follow)
+		vf_follow_client(follow, h->pid, n + (size_t)len);
+	device_reply(fd, s, &in, &out, (size_t)len);
+	if (follow)
+		vf_follow_replied(follow);
 }
 
 /* Errors of read(2) that only say "look again": a signal, a request that was taken back. */
@@ -147,64 +145,11 @@ int vf_classic_serve_one(int fd, struct vf_session *session)
 			n = device_read(fd, in);
 		while (device_again(n));
 		if (n > 0)
-			device_serve(fd, session, in, (size_t)n, out);
+			device_serve(fd, session, in, (size_t)n, out, NULL);
 	}
 	buffer_unmap(in);
 	buffer_unmap(out);
 	return n < 0 ? (int)n : 0;
-}
-
-/* ---- looking and sleeping ---- */
-
-static int64_t spin_most(const struct vf_classic *c)
-{
-	int us = c->config.spin_us < 0 ? SPIN_US_DEFAULT : c->config.spin_us;
-
-	return c->config.quiet ? 0 : us * INT64_C(1000);
-}
-
-static bool spin_begin(struct worker *w)
-{
-	return w->look_fd >= 0 && spin_most(w->c) && !atomic_exchange(&w->c->looking, true);
-}
-
-static void spin_learn(struct worker *w, bool found)
-{
-	if (found)
-		w->spin_ns = spin_most(w->c);
-	else if (w->spin_ns > 2 * SPIN_US_LEAST * INT64_C(1000))
-		w->spin_ns /= 2;
-}
-
-/* Looks until something comes or the time is over. -EAGAIN: nothing came. */
-static ssize_t worker_look(struct worker *w)
-{
-	int64_t end = vn_mono_ns() + w->spin_ns;
-	ssize_t n;
-
-	do {
-		n = device_read(w->look_fd, w->in);
-		if (n != -EAGAIN)
-			break;
-		sched_yield();
-	} while (vn_mono_ns() < end && !atomic_load_explicit(&w->c->stopping, memory_order_relaxed));
-	atomic_store(&w->c->looking, false);
-	spin_learn(w, n != -EAGAIN);
-	return n;
-}
-
-/* Waits for a request. *fd is where its reply goes. */
-static ssize_t worker_receive(struct worker *w, int *fd)
-{
-	if (spin_begin(w)) {
-		ssize_t n = worker_look(w);
-
-		*fd = w->look_fd;
-		if (n != -EAGAIN)
-			return n;
-	}
-	*fd = w->sleep_fd;
-	return device_read(w->sleep_fd, w->in);
 }
 
 /* ---- threads ---- */
@@ -235,8 +180,7 @@ static void worker_loop(struct worker *w)
 	struct vf_classic *c = w->c;
 
 	while (!atomic_load(&c->stopping)) {
-		int fd;
-		ssize_t n = worker_receive(w, &fd);
+		ssize_t n = device_read(w->fd, w->in);
 
 		if (device_again(n))
 			continue;
@@ -245,7 +189,7 @@ static void worker_loop(struct worker *w)
 			return;
 		}
 		worker_leave_idle(c);
-		device_serve(fd, c->config.session, w->in, (size_t)n, w->out);
+		device_serve(w->fd, c->config.session, w->in, (size_t)n, w->out, &w->follow);
 		atomic_fetch_add(&c->idle, 1);
 	}
 }
@@ -255,15 +199,16 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 
 	prctl(PR_SET_NAME, "vf-worker");
+	vf_follow_init(&w->follow);
 	worker_loop(w);
 	atomic_store(&w->gone, true);
 	return NULL;
 }
 
-static int worker_clone(int fd, int flags)
+static int worker_clone(int fd)
 {
 	uint32_t source = (uint32_t)fd;
-	vn_autoclose int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC | flags);
+	vn_autoclose int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
 	if (clone < 0 || ioctl(clone, FUSE_DEV_IOC_CLONE, &source) < 0)
 		return -errno;
@@ -272,23 +217,17 @@ static int worker_clone(int fd, int flags)
 
 static void worker_fini(struct worker *w)
 {
-	if (w->look_fd >= 0)
-		close(w->look_fd);
-	if (w->sleep_fd >= 0 && w->sleep_fd != w->c->config.fd)
-		close(w->sleep_fd);
+	if (w->fd >= 0 && w->fd != w->c->config.fd)
+		close(w->fd);
 	buffer_unmap(w->in);
 	buffer_unmap(w->out);
 }
 
 static int worker_init(struct worker *w, struct vf_classic *c)
 {
-	*w = (struct worker){.c = c, .look_fd = -1, .sleep_fd = worker_clone(c->config.fd, 0), .spin_ns = spin_most(c)};
-	if (w->sleep_fd < 0)
-		w->sleep_fd = c->config.fd;
-	else if (spin_most(c))
-		w->look_fd = worker_clone(c->config.fd, O_NONBLOCK);
-	if (w->look_fd < 0)
-		w->look_fd = -1;
+	*w = (struct worker){.c = c, .fd = worker_clone(c->config.fd)};
+	if (w->fd < 0)
+		w->fd = c->config.fd;
 	w->in = buffer_map();
 	w->out = buffer_map();
 	return w->in && w->out ? 0 : -ENOMEM;

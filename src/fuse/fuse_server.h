@@ -8,7 +8,7 @@
  *
  * To serve a tree at a directory:
  *
- *	struct vf_devfuse_config c = {.target = "/mnt", .fd = -1, .spin_us = -1};
+ *	struct vf_devfuse_config c = {.target = "/mnt", .fd = -1};
  *	c.session.fs = fs;
  *	vf_policy_init(&c.session.policy);
  *	vf_devfuse_open(&c, &d, &err), vf_devfuse_start(d, &err);

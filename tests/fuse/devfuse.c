@@ -24,7 +24,7 @@ static char mnt[4096];
 
 static struct vf_devfuse_config config(void)
 {
-	struct vf_devfuse_config c = {.target = mnt, .fd = -1, .spin_us = -1};
+	struct vf_devfuse_config c = {.target = mnt, .fd = -1};
 
 	c.session.fs = &m->fs;
 	vf_policy_init(&c.session.policy);
