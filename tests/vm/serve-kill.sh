@@ -38,7 +38,8 @@ killed=0
 for i in 1 2 3 4 5 6 7 8 9 10; do
 	w=$(worker)
 	[ -n "$w" ] || bail "no worker to kill (round $i)" "$(tail -n 20 "$scratch/serve.log")"
-	sleep "0.$((RANDOM % 10))"
+	# Longer than the age below which the keeper takes a death for a failed start.
+	sleep "2.$((RANDOM % 10))"
 	kill -9 "$w" && killed=$((killed + 1))
 	eventually 30 new_worker "$w" || bail "no other worker after kill $i" "$(tail -n 20 "$scratch/serve.log")"
 	at=$(rounds)
