@@ -237,10 +237,23 @@ static void copyup_abandon(struct ovl_copyup *c)
 	}
 }
 
+/* Holes at the end of what was copied: the data file reaches over all its extents all the same. */
+static int copyup_reach(struct ovl_copyup *c)
+{
+	uint64_t end = c->add->count ? c->add->list[c->add->count - 1].end : 0;
+	struct stat st;
+
+	if (fstat(c->fd, &st))
+		return -errno;
+	return (uint64_t)st.st_size < end && ftruncate(c->fd, (off_t)end) ? -errno : 0;
+}
+
 int ovl_copyup_end(struct ovl_copyup *c, struct store_inode *row, int r)
 {
 	bool first = ovl_own(c->n)->state == STORE_BELOW;
 
+	if (!r)
+		r = copyup_reach(c);
 	if (!r) {
 		row->data = c->number;
 		r = ovl_copyup_record(c->t, c->n, row, &c->add);

@@ -355,7 +355,7 @@ int ovl_file_level_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *
 	return file_publish(t, &l->fd, fd);
 }
 
-/* A FULL file's length is node->size; after a crash the host's may be what a truncation did not reach. */
+/* A FULL file's length is node->size; after a power cut the host's may be what was not flushed. */
 static int file_fit(struct ovl_tree *t, struct ovl_node *n, int fd)
 {
 	const struct ovl_own *own = ovl_own(n);

@@ -83,8 +83,8 @@ void ovl_file_put(struct ovl_tree *t, struct ovl_file *f); /* NULL allowed */
 
 /*
  * The descriptor of the own data file, or of a level; opened when it is not yet.
- * Borrowed from f. In the head a data file whose length is not node->size (a crash
- * between record and truncation) is given it when it is opened for a FULL row.
+ * Borrowed from f. In the head a data file whose length is not node->size (a power
+ * cut took one of both) is given it when it is opened for a FULL row.
  */
 int ovl_file_own_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f);
 int ovl_file_level_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *l);

@@ -2,8 +2,9 @@
 /*
  * Changing a file's length, as a part of setattr. A longer data file is made
  * before the commit (the host may refuse), a shorter one after it (bytes that are
- * gone cannot come back). What a crash in between leaves, a host file whose length
- * is not the row's, is put right when it is next opened (file.c).
+ * gone cannot come back). A row is stale before its data file grows, so a crash in
+ * between leaves the length that the file has; a replay of the record of a shorter
+ * one cuts the file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -104,12 +105,16 @@ static int resize_shrink(struct ovl_op *op, struct ovl_node *n, struct store_ino
 static int resize_grow(struct ovl_op *op, struct ovl_node *n, struct store_inode *row)
 {
 	struct ovl_own *own = ovl_own(n);
+	int r;
 
 	if (row->size > INT64_MAX || (row->size > RESIZE_ASK && row->size > ovl_data_max(op->t)))
 		return -EFBIG;
 	if (own->state == STORE_BELOW)
 		row->state = STORE_PARTIAL;
-	return own->state == STORE_FULL ? resize_host(op->t, n, row->size) : 0;
+	if (own->state != STORE_FULL)
+		return 0;
+	r = ovl_mark_written(op->t, NULL, n);
+	return r ? r : resize_host(op->t, n, row->size);
 }
 
 int ovl_data_resize(struct ovl_op *op, struct ovl_node *n, struct store_inode *row, uint64_t size)

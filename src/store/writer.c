@@ -331,13 +331,31 @@ static int writer_unstale(struct writer *w, struct batch_inode *e)
 	return 0;
 }
 
+/* The server died between the record of a new length and the change of the data file, or the end of the file was lost. */
+static int writer_fit(struct writer *w, const struct batch_inode *e)
+{
+	vn_autoclose int fd = -1;
+	struct stat st;
+
+	if (!S_ISREG(e->row.mode) || e->row.state != STORE_FULL || e->row.flags & STORE_STALE || e->stale)
+		return 0;
+	fd = data_open(w->datafd, e->row.data, O_RDWR);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size == e->row.size)
+		return 0;
+	return ftruncate(fd, (off_t)e->row.size) < 0 ? -errno : 0;
+}
+
 /* A row that turned FULL goes back to PARTIAL with what the host shows. */
 static int writer_unturn(struct writer *w, struct batch_inode *e)
 {
 	int rc;
 
 	if (!e->turned_full)
-		return 0;
+		return writer_fit(w, e);
 	rc = writer_unstale(w, e);
 	e->row.state = STORE_PARTIAL;
 	return rc || !e->row.size ? rc : writer_extent_replayed(w, e, 0, e->row.size);

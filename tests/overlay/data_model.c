@@ -9,6 +9,7 @@
 #include "../check_main.h"
 #include "base/err.h"
 #include "model.h"
+#include "store/store.h"
 
 static unsigned steps(unsigned n)
 {
@@ -21,6 +22,27 @@ static void lowers(struct model *m, struct engine *e)
 	model_lower(m, e, 0, 5000);
 	model_lower(m, e, 1, (128u << 10) + model_random(m, 3) - 1);
 	model_lower(m, e, 2, 700001);
+}
+
+static void problem(void *arg, const char *sentence)
+{
+	(void)arg;
+	printf("# %s\n", sentence);
+}
+
+/* Closes the tree; its upper must pass verification. */
+static void finish(struct engine *e)
+{
+	const struct store_config config = {.upper = e->upper, .readonly = true};
+	struct vn_err err = {0};
+	struct store *s;
+	int r;
+
+	engine_close(e);
+	r = store_open(&config, &s, &err);
+	ck_assert_msg(!r, "%s", vn_err_text(&err));
+	ck_assert_int_eq(store_check(s, problem, NULL), 0);
+	ck_assert_int_eq(store_close(s), 0);
 }
 
 START_TEST(operations_on_base_files)
@@ -39,7 +61,7 @@ START_TEST(operations_on_base_files)
 	engine_reopen(&e);
 	model_find(m, &e);
 	model_check(m, &e);
-	engine_close(&e);
+	finish(&e);
 }
 END_TEST
 
@@ -63,7 +85,7 @@ START_TEST(every_short_life_of_base_files)
 		engine_reopen(&e);
 		model_find(m, &e);
 		model_check(m, &e);
-		engine_close(&e);
+		finish(&e);
 		snprintf(remove, sizeof(remove), "rm -rf '%s' '%s'", e.lowers[0], e.upper);
 		ck_assert_int_eq(system(remove), 0);
 	}
@@ -89,7 +111,7 @@ START_TEST(operations_between_remounts)
 		model_step(m, &e);
 	}
 	model_check(m, &e);
-	engine_close(&e);
+	finish(&e);
 }
 END_TEST
 
@@ -173,7 +195,7 @@ START_TEST(operations_between_kills)
 	engine_open(&e);
 	model_find(m, &e);
 	model_check(m, &e);
-	engine_close(&e);
+	finish(&e);
 }
 END_TEST
 
@@ -198,7 +220,7 @@ START_TEST(operations_on_files_without_names)
 	engine_reopen(&e);
 	for (unsigned i = 0; i < MODEL_FILES; i++)
 		e_missing(&e, m->files[i].name);
-	engine_close(&e);
+	finish(&e);
 }
 END_TEST
 
@@ -239,7 +261,7 @@ START_TEST(operations_over_snapshots)
 			ck_assert_int_eq(e_unlink(&e, m->files[3].name), 0);
 	}
 	model_check(m, &e);
-	engine_close(&e);
+	finish(&e);
 }
 END_TEST
 
