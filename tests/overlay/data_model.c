@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The bytes of files in every state against a model: see model.h. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,50 @@ START_TEST(operations_between_kills)
 }
 END_TEST
 
+/* A server that is killed wherever it is. */
+static void live_and_be_killed(struct model *m, struct engine *e)
+{
+	unsigned done = m->done;
+	pid_t pid;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		engine_open(e);
+		model_find(m, e);
+		for (;;)
+			model_step(m, e);
+	}
+	ck_assert_int_gt(pid, 0);
+	while (__atomic_load_n(&m->done, __ATOMIC_SEQ_CST) == done && !waitpid(pid, &status, WNOHANG))
+		usleep(1000);
+	usleep((useconds_t)(rand() % 30000));
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) == pid)
+		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the child ended with %x", (unsigned)status);
+}
+
+START_TEST(operations_between_kills_at_any_moment)
+{
+	struct model *m = model_new(8);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	engine_open(&e);
+	model_find(m, &e);
+	engine_close(&e);
+	for (unsigned i = 0; i < steps(30); i++) {
+		live_and_be_killed(m, &e);
+		engine_open(&e);
+		model_find(m, &e);
+		model_accept(m, &e);
+		finish(&e);
+	}
+}
+END_TEST
+
 START_TEST(operations_on_files_without_names)
 {
 	struct model *m = model_new(6);
@@ -267,4 +312,5 @@ END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_model", .timeout_s = 300}), operations_on_base_files,
 		   every_short_life_of_base_files, operations_between_remounts, operations_over_sealed_deltas,
-		   operations_between_kills, operations_on_files_without_names, operations_over_snapshots)
+		   operations_between_kills, operations_between_kills_at_any_moment,
+		   operations_on_files_without_names, operations_over_snapshots)

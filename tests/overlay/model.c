@@ -21,6 +21,7 @@ struct model *model_new(uint64_t seed)
 		seed = strtoull(getenv("SEED"), NULL, 0);
 	printf("# SEED=%llu\n", (unsigned long long)seed);
 	m->random = seed;
+	m->changing = -1;
 	for (unsigned i = 0; i < MODEL_FILES; i++)
 		snprintf(m->files[i].name, sizeof(m->files[i].name), "file%u", i);
 	return m;
@@ -205,6 +206,20 @@ static void grow(struct model_file *f, uint64_t size)
 		f->size = size; /* behind the size the model has zeros */
 }
 
+/* Begins a change: the returned copy is to be what the file will be. */
+static struct model_file *plan(struct model *m, struct model_file *f)
+{
+	m->next = *f;
+	__atomic_store_n(&m->changing, (int)(f - m->files), __ATOMIC_SEQ_CST);
+	return &m->next;
+}
+
+static void settle(struct model *m, struct model_file *f)
+{
+	*f = m->next;
+	__atomic_store_n(&m->changing, -1, __ATOMIC_SEQ_CST);
+}
+
 static void do_write(struct model *m, struct engine *e, struct model_file *f, const char *what)
 {
 	bool append = model_random(m, 8) == 0;
@@ -212,14 +227,16 @@ static void do_write(struct model *m, struct engine *e, struct model_file *f, co
 	size_t len = off < MODEL_MAX ? some_length(m, off) : 0;
 	size_t cut = len ? model_random(m, len) : 0;
 	struct iovec iov[3] = {{buffer, cut}, {NULL, 0}, {buffer + cut, len - cut}};
+	struct model_file *next = plan(m, f);
 	ssize_t put;
 
 	model_fill(m, buffer, len);
+	memcpy(next->bytes + off, buffer, len);
+	if (len)
+		grow(next, off + len);
 	put = e->fs->ops->write(e->fs, &e->ctx, f->node, append ? 0 : off, iov, 3, append ? VN_WRITE_APPEND : 0);
 	CHECK(put == (ssize_t)len, "wrote %zd of %zu at %llu", put, len, (unsigned long long)off);
-	memcpy(f->bytes + off, buffer, len);
-	if (len)
-		grow(f, off + len);
+	settle(m, f);
 	check_range(m, e, f, off > 5000 ? off - 5000 : 0, len + 10000, what);
 }
 
@@ -227,14 +244,17 @@ static void do_truncate(struct model *m, struct engine *e, struct model_file *f,
 {
 	uint64_t size = model_random(m, 5) == 0 ? 0 : model_random(m, 2) ? some_offset(m, f) : model_random(m, f->size + 1);
 	const struct vn_setattr set = {.valid = VN_SET_SIZE, .size = size};
+	struct model_file *next = plan(m, f);
 	struct vn_attr attr;
-	int r = e->fs->ops->setattr(e->fs, &e->ctx, f->node, &set, &attr);
+	int r;
 
+	if (size < f->size)
+		memset(next->bytes + size, 0, f->size - size);
+	next->size = size;
+	r = e->fs->ops->setattr(e->fs, &e->ctx, f->node, &set, &attr);
 	CHECK(!r, "truncate to %llu: %s", (unsigned long long)size, strerror(-r));
 	ck_assert_uint_eq(attr.size, size);
-	if (size < f->size)
-		memset(f->bytes + size, 0, f->size - size);
-	f->size = size;
+	settle(m, f);
 	check_range(m, e, f, size > 70000 ? size - 70000 : 0, 80000, what);
 }
 
@@ -246,16 +266,20 @@ static void do_fallocate(struct model *m, struct engine *e, struct model_file *f
 	uint32_t mode = modes[model_random(m, sizeof(modes) / sizeof(modes[0]))];
 	uint64_t off = some_offset(m, f);
 	size_t len = off < MODEL_MAX ? some_length(m, off) : 0;
-	int r = !len ? -EOPNOTSUPP : e->fs->ops->fallocate(e->fs, &e->ctx, f->node, mode, off, len);
 	uint64_t end = off + len < f->size ? off + len : f->size;
+	struct model_file *next = plan(m, f);
+	int r;
 
-	if (r == -EOPNOTSUPP)
-		return;
-	CHECK(!r, "fallocate %u: %s", mode, strerror(-r));
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && off < end)
-		memset(f->bytes + off, 0, end - off);
+		memset(next->bytes + off, 0, end - off);
 	if (!(mode & FALLOC_FL_KEEP_SIZE))
-		grow(f, off + len);
+		grow(next, off + len);
+	r = !len ? -EOPNOTSUPP : e->fs->ops->fallocate(e->fs, &e->ctx, f->node, mode, off, len);
+	if (r == -EOPNOTSUPP)
+		m->next = *f;
+	else
+		CHECK(!r, "fallocate %u: %s", mode, strerror(-r));
+	settle(m, f);
 	check_range(m, e, f, off > 5000 ? off - 5000 : 0, len + 10000, what);
 }
 
@@ -266,16 +290,17 @@ static void do_copy(struct model *m, struct engine *e, struct model_file *f, con
 	size_t len = off < MODEL_MAX ? some_length(m, off) : 0;
 	size_t want = off_in >= in->size ? 0 : len < in->size - off_in ? len : in->size - off_in;
 	bool overlap = in == f && len && (off > off_in ? off - off_in : off_in - off) < len;
+	struct model_file *next = plan(m, f);
 	ssize_t done;
 
-	done = e->fs->ops->copy_file_range(e->fs, &e->ctx, in->node, off_in, f->node, off, len, 0);
 	if (overlap)
 		want = 0;
+	memcpy(next->bytes + off, in->bytes + off_in, want);
+	if (want)
+		grow(next, off + want);
+	done = e->fs->ops->copy_file_range(e->fs, &e->ctx, in->node, off_in, f->node, off, len, 0);
 	CHECK(done == (overlap ? -EINVAL : (ssize_t)want), "copied %zd of %zu", done, want);
-	if (!want)
-		return;
-	memcpy(f->bytes + off, in->bytes + off_in, want);
-	grow(f, off + want);
+	settle(m, f);
 	check_range(m, e, f, off > 5000 ? off - 5000 : 0, len + 10000, what);
 }
 
@@ -312,4 +337,32 @@ void model_step(struct model *m, struct engine *e)
 		check_file(m, e, f, "file");
 	check_size(m, e, f, "step");
 	m->done++;
+}
+
+/* ---- after a death ---- */
+
+static void accept_file(struct model *m, struct engine *e, struct model_file *f)
+{
+	uint64_t least = f->size < m->next.size ? f->size : m->next.size;
+	uint64_t most = f->size > m->next.size ? f->size : m->next.size;
+	struct iovec iov = {buffer, sizeof(buffer)};
+	const char *what = "killed";
+	ssize_t got = e->fs->ops->read(e->fs, &e->ctx, f->node, 0, &iov, 1);
+
+	CHECK(got >= 0 && (uint64_t)got >= least && (uint64_t)got <= most, "size %zd, not %llu or %llu", got,
+	      (unsigned long long)f->size, (unsigned long long)m->next.size);
+	for (ssize_t i = 0; i < got; i++)
+		CHECK(buffer[i] == f->bytes[i] || buffer[i] == m->next.bytes[i], "byte %zd is %02x, not %02x or %02x", i,
+		      buffer[i], f->bytes[i], m->next.bytes[i]);
+	memcpy(f->bytes, buffer, (size_t)got);
+	memset(f->bytes + got, 0, MODEL_MAX - (size_t)got);
+	f->size = (uint64_t)got;
+}
+
+void model_accept(struct model *m, struct engine *e)
+{
+	if (m->changing >= 0)
+		accept_file(m, e, &m->files[m->changing]);
+	m->changing = -1;
+	model_check(m, e);
 }

@@ -24,6 +24,8 @@ struct model_file {
 struct model {
 	uint64_t random; /* state of the generator */
 	unsigned done;   /* operations that were acknowledged */
+	int changing;    /* the file that an operation changes just now, else -1 */
+	struct model_file next; /* what it is to be */
 	struct model_file files[MODEL_FILES];
 };
 
@@ -37,5 +39,12 @@ void model_lower(struct model *m, struct engine *e, unsigned file, uint64_t size
 void model_find(struct model *m, struct engine *e);   /* after each opening: looks all files up */
 void model_step(struct model *m, struct engine *e);   /* one random operation, checked around where it worked */
 void model_check(struct model *m, struct engine *e);  /* every byte, size and hole of every file */
+
+/*
+ * The server died, perhaps within an operation, and the tree was opened again: what
+ * was to be changed may be old or new at each byte, all else is as it was. The
+ * model is then what was found.
+ */
+void model_accept(struct model *m, struct engine *e);
 
 #endif
