@@ -50,7 +50,7 @@ w() { "$work" "$@"; }
 # ls asks for the access list of files with group bits, and for a label once: then it knows that there are none.
 row 'ls -l, cold' 'LOOKUP:1 READDIRPLUS:3 OPENDIR:1 GETXATTR=1 GETXATTR:3' ls -l d000
 row 'ls -l, again' '' ls -l d000
-row 'find and stat, cold' 'READDIRPLUS:8 OPENDIR:1' w walk .
+row 'find and stat, cold' 'READDIRPLUS:8 OPENDIR:1 GETATTR:5' w walk .
 # Listing made the access times of the directories stale, and reading those of the files: asked once.
 row 'find and stat, again' 'GETATTR:5' w walk .
 row 'find and stat, warm' '' w walk .
