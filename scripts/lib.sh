@@ -19,7 +19,7 @@ test_packages=(
 
 # What single tests need; they are skipped where one cannot be had.
 optional_packages=(
-	fuse-overlayfs xfsprogs e2fsprogs debootstrap qemu-system-x86 busybox-static clang
+	fuse-overlayfs xfsprogs e2fsprogs debootstrap strace qemu-system-x86 busybox-static clang
 )
 
 say() { printf '%s\n' "$*"; }

@@ -19,6 +19,7 @@ e2e_tests += tests/e2e/bench_compare.sh
 noinst_PROGRAMS += tests/e2e/reporter
 e2e_tests += \
 	tests/e2e/big_lower_file.sh \
+	tests/e2e/debian_root.sh \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/kill_in_checkout.sh \
 	tests/e2e/many_layers.sh \
@@ -27,3 +28,4 @@ e2e_tests += \
 quick_e2e_tests += \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/messages.sh
+test_data += tests/e2e/debian_cache
