@@ -361,6 +361,14 @@ static int writer_unturn(struct writer *w, struct batch_inode *e)
 	return rc || !e->row.size ? rc : writer_extent_replayed(w, e, 0, e->row.size);
 }
 
+/* Extents that were kept when the row turned FULL go with what came later: other bytes, or a shorter file. */
+static int writer_unkeep(struct writer *w, const struct batch_inode *e)
+{
+	if (!S_ISREG(e->row.mode))
+		return 0;
+	return writer_extents_gone(w, e->ino, e->row.state == STORE_PARTIAL ? e->row.size : 0);
+}
+
 /* ---- inodes ---- */
 
 static int writer_sub(struct writer *w, const struct batch *b, const struct batch_inode *e, const struct batch_sub *s)
@@ -459,6 +467,8 @@ static int writer_inode(struct writer *w, struct batch *b, struct batch_inode *e
 		rc = writer_sub(w, b, e, &b->subs[i - 1]);
 	if (!rc && b->replay && e->has_row)
 		rc = writer_unturn(w, e);
+	if (!rc && b->replay && e->has_row)
+		rc = writer_unkeep(w, e);
 	if (!rc && e->has_row)
 		rc = writer_row(w, &e->row);
 	if (!rc && e->stale)

@@ -28,7 +28,7 @@ static void lowers(struct model *m, struct engine *e)
 static void problem(void *arg, const char *sentence)
 {
 	(void)arg;
-	printf("# %s\n", sentence);
+	fprintf(stderr, "# %s\n", sentence);
 }
 
 /* Closes the tree; its upper must pass verification. */

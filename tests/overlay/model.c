@@ -214,8 +214,39 @@ static struct model_file *plan(struct model *m, struct model_file *f)
 	return &m->next;
 }
 
+static void remember(struct model *m, const struct model_file *f, const struct model_file *now)
+{
+	struct model_past *past = m->past + (f - m->files);
+
+	past->least = now->size < past->least ? now->size : past->least;
+	past->most = now->size > past->most ? now->size : past->most;
+	past->changed = true;
+	for (uint64_t i = 0; i < MODEL_MAX; i++)
+		past->seen[i] |= UINT32_C(1) << (now->bytes[i] & 31);
+}
+
+static void flushed(struct model *m, const struct model_file *f)
+{
+	struct model_past *past = m->past + (f - m->files);
+
+	past->least = past->most = f->size;
+	past->changed = false;
+	for (uint64_t i = 0; i < MODEL_MAX; i++)
+		past->seen[i] = UINT32_C(1) << (f->bytes[i] & 31);
+}
+
+void model_remember(struct model *m)
+{
+	m->past = mmap(NULL, MODEL_FILES * sizeof(*m->past), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(m->past, MAP_FAILED);
+	for (unsigned i = 0; i < MODEL_FILES; i++)
+		flushed(m, &m->files[i]);
+}
+
 static void settle(struct model *m, struct model_file *f)
 {
+	if (m->past)
+		remember(m, f, &m->next);
 	*f = m->next;
 	__atomic_store_n(&m->changing, -1, __ATOMIC_SEQ_CST);
 }
@@ -312,6 +343,15 @@ static void do_row(struct model *m, struct engine *e, struct model_file *f)
 	ck_assert_int_eq(e->fs->ops->setattr(e->fs, &e->ctx, f->node, &set, &attr), 0);
 }
 
+static void do_fsync(struct model *m, struct engine *e, struct model_file *f, const char *what)
+{
+	int r = e->fs->ops->fsync(e->fs, &e->ctx, f->node, model_random(m, 2));
+
+	CHECK(!r, "fsync: %s", strerror(-r));
+	if (m->past)
+		flushed(m, f);
+}
+
 void model_step(struct model *m, struct engine *e)
 {
 	struct model_file *f = &m->files[model_random(m, MODEL_FILES)];
@@ -328,7 +368,7 @@ void model_step(struct model *m, struct engine *e)
 	else if (kind == 17)
 		do_row(m, e, f);
 	else if (kind == 18)
-		ck_assert_int_eq(e->fs->ops->fsync(e->fs, &e->ctx, f->node, model_random(m, 2)), 0);
+		do_fsync(m, e, f, "fsync");
 	else if (kind == 19)
 		ck_assert_int_eq(ovl_settle(e->tree), 0);
 	else if (kind < 22)
@@ -364,5 +404,34 @@ void model_accept(struct model *m, struct engine *e)
 	if (m->changing >= 0)
 		accept_file(m, e, &m->files[m->changing]);
 	m->changing = -1;
+	model_check(m, e);
+}
+
+static void accept_past(struct model *m, struct engine *e, struct model_file *f)
+{
+	struct model_past *past = m->past + (f - m->files);
+	struct iovec iov = {buffer, sizeof(buffer)};
+	const char *what = past->changed ? "cut, changed" : "cut, flushed";
+	ssize_t got = e->fs->ops->read(e->fs, &e->ctx, f->node, 0, &iov, 1);
+
+	CHECK(got >= 0 && (uint64_t)got >= past->least && (uint64_t)got <= past->most, "size %zd, not %llu to %llu", got,
+	      (unsigned long long)past->least, (unsigned long long)past->most);
+	for (ssize_t i = 0; i < got; i++)
+		CHECK((!buffer[i] && past->changed) || past->seen[i] & UINT32_C(1) << (buffer[i] & 31),
+		      "byte %zd of %zd is %02x, never seen", i, got, buffer[i]);
+	memcpy(f->bytes, buffer, (size_t)got);
+	memset(f->bytes + got, 0, MODEL_MAX - (size_t)got);
+	f->size = (uint64_t)got;
+	flushed(m, f);
+	past->changed = true;
+}
+
+void model_accept_cut(struct model *m, struct engine *e)
+{
+	if (m->changing >= 0)
+		remember(m, &m->files[m->changing], &m->next);
+	m->changing = -1;
+	for (unsigned i = 0; i < MODEL_FILES; i++)
+		accept_past(m, e, &m->files[i]);
 	model_check(m, e);
 }

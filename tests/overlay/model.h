@@ -21,12 +21,20 @@ struct model_file {
 	uint8_t bytes[MODEL_MAX];
 };
 
+/* What a file may be after a power cut: all that it was since it was last flushed. */
+struct model_past {
+	uint64_t least, most;      /* sizes */
+	bool changed;              /* since it was flushed */
+	uint32_t seen[MODEL_MAX];  /* by byte: a bit for each value, modulo 32 */
+};
+
 struct model {
 	uint64_t random; /* state of the generator */
 	unsigned done;   /* operations that were acknowledged */
 	int changing;    /* the file that an operation changes just now, else -1 */
 	struct model_file next; /* what it is to be */
 	struct model_file files[MODEL_FILES];
+	struct model_past *past; /* MODEL_FILES of them, shared memory; NULL: not wanted */
 };
 
 /* Shared memory, zeroed; seeded from SEED in the environment or by `seed`, which is printed. */
@@ -46,5 +54,14 @@ void model_check(struct model *m, struct engine *e);  /* every byte, size and ho
  * model is then what was found.
  */
 void model_accept(struct model *m, struct engine *e);
+
+/* Keeps the past from now on. */
+void model_remember(struct model *m);
+/*
+ * The power was cut, and the tree was opened again from what the disk had: a file
+ * that was flushed and not changed since is what it was; any other has at each byte
+ * a value that it had there since, or zero.
+ */
+void model_accept_cut(struct model *m, struct engine *e);
 
 #endif
