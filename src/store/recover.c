@@ -47,6 +47,17 @@ static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, u
 	return rc;
 }
 
+/*
+ * The data file of a stale row. Where the host lost even its name, because it has
+ * no journal of its own, nothing of its data was ever confirmed: it is empty.
+ */
+static int recover_data(struct store *s, uint64_t number)
+{
+	int fd = data_open(s->order[0].datafd, number, O_RDONLY);
+
+	return fd == -ENOENT ? data_create(s->order[0].datafd, number) : fd;
+}
+
 /* Sizes and times of full files that were written since their row was. */
 static int recover_stale(struct store *s)
 {
@@ -58,7 +69,7 @@ static int recover_stale(struct store *s)
 		rc = schema_prepare(db, "UPDATE inode SET size = ?2, mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
 					" flags = flags & ~4 WHERE ino = ?1", &set);
 	while (!rc && sqlite3_step(find) == SQLITE_ROW) {
-		vn_autoclose int fd = data_open(s->order[0].datafd, (uint64_t)sqlite3_column_int64(find, 1), O_RDONLY);
+		vn_autoclose int fd = recover_data(s, (uint64_t)sqlite3_column_int64(find, 1));
 		struct stat st;
 
 		if (fd < 0 || fstat(fd, &st) < 0)
