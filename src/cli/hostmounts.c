@@ -62,12 +62,30 @@ static void hostmounts_path(const char *line, char *out, size_t size)
 	out[n] = 0;
 }
 
+/*
+ * Kinds that are left out: others serve or arrange them for somebody, and a copy
+ * in the view would keep them alive after they were unmounted. (What lies inside of
+ * a mount that is shown comes along.)
+ */
+static bool hostmounts_unwanted(const char *line)
+{
+	static const char *const types[] = {"fuse ", "fuse.", "overlay ", "autofs ", "nsfs "};
+	size_t n = strcspn(line, "\n");
+	const char *type = memmem(line, n, " - ", 3);
+
+	for (size_t i = 0; type && i < VN_ARRAY_LEN(types); i++) {
+		if (strncmp(type + 3, types[i], strlen(types[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int hostmounts_choose_line(struct hostmounts *h, const char *line)
 {
 	char path[PATH_MAX];
 
 	hostmounts_path(line, path, sizeof(path));
-	if (path[0] != '/' || !path[1])
+	if (path[0] != '/' || !path[1] || hostmounts_unwanted(line))
 		return 0;
 	return hostmounts_add(h, path, hostmounts_in(hostmounts_empty, path) ? HOSTMOUNT_EMPTY : HOSTMOUNT_LOCKED);
 }

@@ -10,7 +10,8 @@
  * points, the host's other mounts: read-only, except that /tmp, /var/tmp and
  * /run, where they are mounts of their own, become empty temporary file systems
  * (a live /run would hand out the host's services; the directory that
- * /etc/resolv.conf leads into is shown in it, read-only).
+ * /etc/resolv.conf leads into is shown in it, read-only). FUSE, overlay and
+ * automatic mounts are left out: see hostmounts.c.
  */
 #ifndef CLI_VIEW_H
 #define CLI_VIEW_H

@@ -12,7 +12,11 @@ static const char table[] = "22 27 0:21 / /sys rw,nosuid - sysfs sysfs rw\n"
 			    "34 27 8:3 / /mnt/with\\040space rw - ext4 /dev/sda3 rw\n"
 			    "35 27 8:4 / /homes rw - ext4 /dev/sda4 rw\n"
 			    "36 22 0:7 / /sys/kernel/debug rw - debugfs debugfs rw\n"
-			    "37 27 0:30 / /tmp rw - tmpfs tmpfs rw\n";
+			    "37 27 0:30 / /tmp rw - tmpfs tmpfs rw\n"
+			    "38 27 0:31 / /srv/tree rw shared:9 master:1 - fuse.veneer veneer rw\n"
+			    "39 27 0:32 / /var/lib/merged rw - overlay overlay rw\n"
+			    "40 27 0:33 / /net rw - autofs systemd-1 rw\n"
+			    "41 27 8:5 / /disk rw - fuseblk /dev/sda5 rw\n";
 
 static struct hostmounts h;
 
@@ -23,7 +27,7 @@ static void is(size_t i, const char *path, enum hostmount_kind kind)
 	ck_assert_int_eq(h.v[i].kind, kind);
 }
 
-START_TEST(topmost_mounts_once_each)
+START_TEST(topmost_mounts_once_each_but_for_served_ones)
 {
 	ck_assert_int_eq(hostmounts_choose(&h, table, true), 0);
 	is(0, "/proc", HOSTMOUNT_LIVE);
@@ -34,7 +38,8 @@ START_TEST(topmost_mounts_once_each)
 	is(5, "/mnt/with space", HOSTMOUNT_LOCKED);
 	is(6, "/homes", HOSTMOUNT_LOCKED);
 	is(7, "/tmp", HOSTMOUNT_EMPTY);
-	ck_assert_uint_eq(h.n, 8);
+	is(8, "/disk", HOSTMOUNT_LOCKED);
+	ck_assert_uint_eq(h.n, 9);
 	hostmounts_fini(&h);
 }
 END_TEST
@@ -55,4 +60,5 @@ START_TEST(broken_lines_are_ignored)
 }
 END_TEST
 
-VN_CHECK_MAIN("cli/hostmounts", topmost_mounts_once_each, another_root_gets_the_three_only, broken_lines_are_ignored)
+VN_CHECK_MAIN("cli/hostmounts", topmost_mounts_once_each_but_for_served_ones, another_root_gets_the_three_only,
+	      broken_lines_are_ignored)

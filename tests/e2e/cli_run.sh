@@ -79,4 +79,12 @@ like "$out" "layer2.*$!" 'naming the process that has it'
 kill "$!"
 wait "$!" 2>/dev/null
 check 'and possible afterwards' run -u layer2 -- true
+
+# A view does not keep other trees mounted.
+mkdir other other/low other/mnt
+mnt_fg other/mnt -o lowerdir=other/low,upperdir=other/up
+background "$VENEER" run -q -u layer3 -- sleep 60
+eventually 60 sh -c "pgrep -P $! -x sleep"
+unmnt other/mnt
+check 'a mount that was there before ends when it is unmounted' eventually 20 not kill -0 "$server"
 finish
