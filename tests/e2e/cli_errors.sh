@@ -12,7 +12,7 @@ echo x >file
 touch foreign/letter
 mnt mnt -o lowerdir=low,upperdir=used
 unmnt mnt
-listing() { find . -path ./used -prune -o -print | sort; grep -c veneer /proc/self/mountinfo; }
+listing() { find . -path ./used -prune -o -print | sort; grep -c "$scratch/.* fuse.veneer " /proc/self/mountinfo; }
 before=$(listing)
 
 # refuse CODE ERE COMMAND...

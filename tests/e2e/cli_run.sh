@@ -69,7 +69,7 @@ wait "$pid"
 is "$? $(grep -v ready out)" '3 got it' 'signals are handed on'
 out=$(run -q -- sh -c 'sleep 987654 & echo $!')
 check_fails 'what is left in the background ends with the command' kill -0 "$out"
-is "$(grep -c veneer /proc/self/mountinfo)" 0 'nothing is mounted outside'
+is "$(grep -c "$scratch" /proc/self/mountinfo)" 0 'nothing is mounted outside'
 
 background "$VENEER" run -q -u layer2 -- sleep 60
 eventually 60 test -e layer2/control
