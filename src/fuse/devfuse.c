@@ -14,6 +14,7 @@
 #include "fuse/carrier.h"
 #include "fuse/devfuse_mount.h"
 #include "fuse/notices.h"
+#include "fuse/probe.h"
 
 #define MAX_THREADS_DEFAULT 16
 #define INIT_TRIES 8
@@ -129,7 +130,11 @@ int vf_devfuse_start(struct vf_devfuse *d, struct vn_err *err)
 	code = vf_notices_start(d->notices, d->fd, d->session);
 	if (!code)
 		code = vf_classic_start(&cc, &d->classic);
-	return code ? vn_err_sys(err, code, "starting the threads that serve the mount") : 0;
+	if (code)
+		return vn_err_sys(err, code, "starting the threads that serve the mount");
+	if (d->mount.target)
+		vf_probe_run(d->session, d->mount.target);
+	return 0;
 }
 
 /* ---- stop ---- */

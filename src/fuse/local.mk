@@ -14,6 +14,7 @@ libvf_la_SOURCES = \
 	src/fuse/op_init.c \
 	src/fuse/op_name.c \
 	src/fuse/op_xattr.c \
+	src/fuse/probe.c src/fuse/probe.h \
 	src/fuse/protocol.h \
 	src/fuse/reply.c \
 	src/fuse/request.c src/fuse/request.h \

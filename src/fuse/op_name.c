@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/iov.h"
+#include "fuse/probe.h"
 #include "fuse/request.h"
 
 #define MODE_BITS 07777u
@@ -45,14 +46,14 @@ static ssize_t name_entry(struct vf_request *r, int err, const struct vn_entry *
 ssize_t vf_op_lookup(struct vf_request *r)
 {
 	struct vn_entry e;
-	int err = name_find(r, &e);
+	int err = vf_probe_lookup(r, &e) ? 0 : name_find(r, &e);
 
 	return err == -ENOENT ? name_absent(r) : name_entry(r, err, &e);
 }
 
 static void name_forget(struct vf_request *r, uint64_t node, uint64_t n)
 {
-	if (n && node != VN_NODE_ROOT)
+	if (n && node != VN_NODE_ROOT && node != VF_PROBE_NODE)
 		r->fs->ops->forget(r->fs, &r->ctx, node, n);
 }
 

@@ -66,6 +66,7 @@ struct vf_session {
 	_Atomic uint64_t flags; /* agreed at INIT */
 	_Atomic uint32_t minor; /* 0: no INIT yet; written after flags */
 	_Atomic unsigned changes;
+	_Atomic uint32_t probe;  /* thread that may look the probe up (probe.h), 0: none */
 	_Atomic bool refused; /* a client was too old, and that has been said */
 	struct vf_dax dax;
 	struct vf_dax_table mappings;

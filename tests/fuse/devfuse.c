@@ -68,8 +68,8 @@ static bool live(const struct vf_devfuse_config *c)
 
 static const char *at(const char *name)
 {
-	static char path[3][8192];
-	static unsigned i;
+	static _Thread_local char path[3][8192];
+	static _Thread_local unsigned i;
 	char *p = path[i++ % 3];
 
 	snprintf(p, sizeof(path[0]), "%s/%s", mnt, name);
@@ -153,6 +153,39 @@ START_TEST(warm_operations_send_no_message)
 	ck_assert_uint_le(count("OPEN"), 1);
 	ck_assert_uint_le(count("OPENDIR"), 1);
 	ck_assert_uint_le(count("FLUSH"), 1);
+}
+END_TEST
+
+/* LOOKUP, the operation, GETATTR of the parent: the kernel's own minimum. */
+START_TEST(changes_send_no_more_than_the_kernel_needs)
+{
+	struct vf_devfuse_config c = config();
+	char name[16];
+	uint64_t before;
+
+	NEED_MOUNT(&c);
+	ck_assert_int_eq(mkdir(at("first"), 0755), 0);
+	before = messages();
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		close(open(at(name), O_CREAT | O_WRONLY, 0644));
+	}
+	ck_assert_uint_le(messages() - before, 60);
+	before = messages();
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		mkdir(at(name), 0755);
+	}
+	ck_assert_uint_le(messages() - before, 60);
+	before = messages();
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		unlink(at(name));
+	}
+	ck_assert_uint_le(messages() - before, 40 + count("FORGET"));
+	ck_assert_uint_eq(count("RELEASE"), 0);
+	ck_assert_uint_eq(count("OPEN"), 1);
+	ck_assert_uint_eq(count("FLUSH"), 1);
 }
 END_TEST
 
@@ -466,8 +499,9 @@ START_TEST(targets_that_cannot_be_mounted_on_are_named)
 END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/devfuse", .setup = setup, .teardown = teardown}),
-		   warm_operations_send_no_message, finite_timeouts_are_asked_again, notices_make_the_kernel_ask_again,
-		   large_and_small_writes_come_back, truncation_on_open_and_append_arrive, synchronous_writes_are_flushed,
+		   warm_operations_send_no_message, changes_send_no_more_than_the_kernel_needs,
+		   finite_timeouts_are_asked_again, notices_make_the_kernel_ask_again, large_and_small_writes_come_back,
+		   truncation_on_open_and_append_arrive, synchronous_writes_are_flushed,
 		   a_verb_that_waits_holds_nobody_up, many_clients_at_once, unmounting_from_outside_ends_the_wait,
 		   a_lazily_unmounted_tree_works_until_it_is_closed, closing_takes_a_busy_mount_away,
 		   stopping_leaves_a_mount_over_it_alone, a_mount_made_elsewhere_is_served,
