@@ -100,10 +100,12 @@ int args_next(struct args *a)
 	return ARGS_WORD;
 }
 
+#define ARGS_HELP_COLUMN 26
+
 static void args_print_line(char letter, const char *name, const char *value, const char *help)
 {
-	char left[64];
-	int n = 0;
+	char left[96];
+	int n;
 
 	if (letter)
 		n = snprintf(left, sizeof(left), "-%c%s", letter, name ? ", " : "");
@@ -112,8 +114,11 @@ static void args_print_line(char letter, const char *name, const char *value, co
 	if (name)
 		n += snprintf(left + n, sizeof(left) - (size_t)n, "--%s", name);
 	if (value)
-		snprintf(left + n, sizeof(left) - (size_t)n, "%s%s", name ? "=" : " ", value);
-	printf("  %-26s %s\n", left, help);
+		n += snprintf(left + n, sizeof(left) - (size_t)n, "%s%s", name ? "=" : " ", value);
+	if (n > ARGS_HELP_COLUMN)
+		printf("  %s\n  %-*s %s\n", left, ARGS_HELP_COLUMN, "", help);
+	else
+		printf("  %-*s %s\n", ARGS_HELP_COLUMN, left, help);
 }
 
 void args_print_help(const struct arg_opt *opts)
