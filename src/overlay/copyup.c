@@ -33,27 +33,11 @@
 #include <linux/fs.h>
 #endif
 
-#include "base/fd.h"
 #include "overlay/extents.h"
 #include "overlay/file.h"
 #include "overlay/tree.h"
 
-static uint64_t copyup_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* ---- extents of a row ---- */
-
-static int copyup_load_extent(void *arg, uint64_t start, uint64_t length, int kind)
-{
-	struct ovl_extents *e = arg;
-	int r = ovl_extents_reserve(e, 1);
-
-	if (!r)
-		ovl_extents_set(e, start, start + length, kind);
-	return r;
-}
 
 int ovl_copyup_load(struct ovl_tree *t, struct ovl_node *n)
 {
@@ -66,7 +50,7 @@ int ovl_copyup_load(struct ovl_tree *t, struct ovl_node *n)
 	e = ovl_extents_new();
 	if (!e)
 		return -ENOMEM;
-	r = store_read_extents(t->store, own->home->id, n->ino, copyup_load_extent, e);
+	r = store_read_extents(t->store, own->home->id, n->ino, ovl_extents_put, e);
 	if (r) {
 		ovl_extents_free(e);
 		return r;
@@ -82,7 +66,7 @@ bool ovl_copyup_complete(struct ovl_node *n)
 {
 	const struct ovl_own *own = ovl_own(n);
 
-	return ovl_extents_cover(own->extents, 0, copyup_min(own->below, n->size));
+	return ovl_extents_cover(own->extents, 0, ovl_min(own->below, n->size));
 }
 
 static void copyup_merge(struct ovl_extents *into, const struct ovl_extents *add)
@@ -163,11 +147,7 @@ int ovl_copyup_begin(struct ovl_copyup *c, struct ovl_tree *t, struct ovl_node *
 
 int ovl_copyup_add(struct ovl_copyup *c, uint64_t from, uint64_t to)
 {
-	int r = ovl_extents_reserve(c->add, 1);
-
-	if (!r)
-		ovl_extents_set(c->add, from, to, STORE_EXTENT_DATA);
-	return r;
+	return ovl_extents_put(c->add, from, to - from, STORE_EXTENT_DATA);
 }
 
 /* One stretch that is read below: copied, or left a hole where there are zeros below. */
@@ -193,7 +173,7 @@ int ovl_copyup_fill(struct ovl_copyup *c, uint64_t from, uint64_t to)
 	struct ovl_own *own = ovl_own(c->n);
 	int r = 0;
 
-	to = copyup_min(to, own->below);
+	to = ovl_min(to, own->below);
 	while (from < to && !r) {
 		uint64_t end = to;
 
@@ -201,7 +181,7 @@ int ovl_copyup_fill(struct ovl_copyup *c, uint64_t from, uint64_t to)
 		    ovl_extents_at(own->extents, from, &end) != STORE_EXTENT_NONE)
 			from = end;
 		else
-			r = copyup_run(c, from, copyup_min(end, to), &from);
+			r = copyup_run(c, from, ovl_min(end, to), &from);
 	}
 	return r;
 }
@@ -220,7 +200,7 @@ static void copyup_take_back(struct ovl_copyup *c)
 			end = to;
 			if (own->state == STORE_PARTIAL)
 				kind = ovl_extents_at(own->extents, pos, &end);
-			end = copyup_min(end, to);
+			end = ovl_min(end, to);
 			if (kind != STORE_EXTENT_DATA && ovl_run_clear(c->fd, pos, end))
 				return; /* garbage nobody reads: see the head of this file */
 		}
@@ -298,8 +278,7 @@ static bool copyup_clone_fd(struct ovl_copyup *c, int src, uint64_t bit)
 }
 #endif
 
-/* Clones all that is below into a fresh data file, if it lies in one file and the host can. */
-static bool copyup_clone(struct ovl_copyup *c)
+bool ovl_copyup_clone(struct ovl_copyup *c)
 {
 #ifdef FICLONE
 	struct ovl_level *l = c->file->levels;
@@ -327,7 +306,7 @@ static int copyup_fill_edges(struct ovl_copyup *c, uint64_t off, uint64_t end)
 	uint64_t to = whole || end > UINT64_MAX - OVL_BLOCK ? UINT64_MAX : (end + OVL_BLOCK - 1) / OVL_BLOCK * OVL_BLOCK;
 	int r;
 
-	if (copyup_clone(c))
+	if (ovl_copyup_clone(c))
 		return 0;
 	r = ovl_copyup_fill(c, from, off);
 	return r ? r : ovl_copyup_fill(c, end, to);
@@ -390,186 +369,4 @@ ssize_t ovl_copyup_write(struct ovl_tree *t, struct ovl_node *n, const struct ov
 		row.mtime = row.ctime = now;
 	r = ovl_copyup_end(&c, &row, r);
 	return r ? r : done;
-}
-
-/* ---- the first bytes of a file without any ---- */
-
-/*
- * Nothing is below, so the row can be FULL at once: what a power cut leaves of the
- * data file are the bytes that were flushed, then zeros. Only after a truncation
- * of older bytes is it flushed first, lest both be gone (rule J10). Takes over fd
- * when it succeeds; else fd and number stay the caller's.
- */
-int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd)
-{
-	struct ovl_own *own = ovl_own(n);
-	struct ovl_file *f;
-	struct ovl_op op;
-	uint64_t seq;
-	int r;
-
-	row->state = STORE_FULL;
-	row->data = number;
-	row->below = 0;
-	ovl_op_begin(&op, t, NULL);
-	ovl_op_inode(&op, n, row);
-	if (own->emptied && !own->dead)
-		store_change_data_flush(&op.change, number);
-	r = ovl_op_commit(&op, &seq);
-	if (r)
-		return r;
-	own->emptied = false;
-	ovl_node_apply(t, n, row, seq, true);
-	atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
-	if (ovl_file_get(t, n, false, &f)) {
-		close(fd); /* no memory to keep it: it is opened again when it is needed */
-	} else {
-		ovl_file_adopt(t, f, number, fd);
-		ovl_file_put(t, f);
-	}
-	if (row->flags & STORE_STALE)
-		ovl_queue_settle(t, n);
-	return 0;
-}
-
-/* ---- becoming FULL ---- */
-
-/* What no DATA extent covers must be zeros in the data file, too, and its length the file's. */
-static int turn_clean(struct ovl_node *n, int fd)
-{
-	const struct ovl_own *own = ovl_own(n);
-	uint64_t pos = 0, end;
-
-	for (; pos < n->size; pos = end) {
-		int kind = ovl_extents_at(own->extents, pos, &end);
-		int r;
-
-		end = copyup_min(end, n->size);
-		r = kind == STORE_EXTENT_DATA ? 0 : ovl_run_clear(fd, pos, end);
-		if (r)
-			return r;
-	}
-	return ftruncate(fd, (off_t)n->size) ? -errno : 0;
-}
-
-static int turn_data(struct ovl_tree *t, struct ovl_node *n, bool flush)
-{
-	struct ovl_file *f;
-	int r = ovl_file_get(t, n, true, &f);
-	int fd;
-
-	if (r)
-		return r;
-	fd = ovl_file_own_fd(t, n, f);
-	r = fd < 0 ? fd : turn_clean(n, fd);
-	if (!r && flush)
-		r = vn_fdatasync(fd);
-	ovl_file_put(t, f);
-	return r;
-}
-
-int ovl_copyup_turn(struct ovl_tree *t, struct ovl_node *n, bool flush)
-{
-	struct ovl_own *own = ovl_own(n);
-	struct store_inode row;
-	struct ovl_op op;
-	uint64_t seq;
-	int r;
-
-	flush = flush || ovl_extents_any(own->extents, STORE_EXTENT_ZERO, own->below);
-	r = own->data ? turn_data(t, n, flush) : 0;
-	if (r)
-		return r;
-	ovl_row(n, &row);
-	row.state = own->data ? STORE_FULL : STORE_NONE;
-	if (flush || !own->data)
-		row.below = 0;
-	ovl_op_begin(&op, t, NULL);
-	ovl_op_inode(&op, n, &row);
-	if (!own->dead)
-		store_change_extents_gone(&op.change, n->ino, 0);
-	if (!own->dead && !flush && own->data)
-		store_change_data_flush(&op.change, own->data);
-	r = ovl_op_commit(&op, &seq);
-	if (r)
-		return r;
-	ovl_node_apply(t, n, &row, seq, true);
-	ovl_extents_free(own->extents);
-	own->extents = NULL;
-	atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
-	return 0;
-}
-
-/* A FULL file that remembers what was below: its data is flushed and that forgotten. */
-static int whole_sever(struct ovl_tree *t, struct ovl_node *n)
-{
-	struct store_inode row;
-	struct ovl_file *f;
-	struct ovl_op op;
-	uint64_t seq;
-	int r = ovl_file_get(t, n, false, &f);
-	int fd;
-
-	if (r)
-		return r;
-	fd = ovl_file_own_fd(t, n, f);
-	r = fd < 0 ? fd : vn_fdatasync(fd);
-	ovl_file_put(t, f);
-	if (r)
-		return r;
-	ovl_row(n, &row);
-	row.below = 0;
-	ovl_op_begin(&op, t, NULL);
-	ovl_op_inode(&op, n, &row);
-	r = ovl_op_commit(&op, &seq);
-	if (!r)
-		ovl_node_apply(t, n, &row, seq, true);
-	return r;
-}
-
-static int whole_first(struct ovl_tree *t, struct ovl_node *n)
-{
-	struct store_inode row;
-	uint64_t number;
-	int fd, r = store_data_new(t->store, &number, &fd);
-
-	if (r)
-		return r;
-	ovl_row(n, &row);
-	r = ftruncate(fd, (off_t)row.size) ? -errno : ovl_copyup_first(t, n, &row, number, fd);
-	if (r) {
-		close(fd);
-		store_data_abandon(t->store, number);
-	}
-	return r;
-}
-
-static int whole_fill(struct ovl_tree *t, struct ovl_node *n)
-{
-	struct ovl_copyup c;
-	struct store_inode row;
-	int r = ovl_copyup_begin(&c, t, n);
-
-	if (r)
-		return r;
-	r = copyup_clone(&c) ? 0 : ovl_copyup_fill(&c, 0, UINT64_MAX);
-	ovl_row(n, &row);
-	return ovl_copyup_end(&c, &row, r);
-}
-
-int ovl_copyup_whole(struct ovl_tree *t, struct ovl_node *n)
-{
-	struct ovl_own *own = ovl_own(n);
-	int r = 0;
-
-	if (own->state == STORE_BELOW || own->state == STORE_PARTIAL) {
-		r = whole_fill(t, n);
-		if (!r)
-			r = ovl_copyup_turn(t, n, true);
-	}
-	if (!r && own->state == STORE_NONE)
-		r = whole_first(t, n);
-	if (!r && own->below)
-		r = whole_sever(t, n);
-	return r;
 }

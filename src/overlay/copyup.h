@@ -36,6 +36,8 @@ struct ovl_copyup {
 int ovl_copyup_begin(struct ovl_copyup *c, struct ovl_tree *t, struct ovl_node *n);
 /* Copies what is still read below in [from, to). */
 int ovl_copyup_fill(struct ovl_copyup *c, uint64_t from, uint64_t to);
+/* Clones all that is below into a fresh data file, if it lies in one file and the host can. False: nothing was done. */
+bool ovl_copyup_clone(struct ovl_copyup *c);
 /* [from, to) of the data file was written by the caller. */
 int ovl_copyup_add(struct ovl_copyup *c, uint64_t from, uint64_t to);
 /*
@@ -74,7 +76,11 @@ int ovl_copyup_turn(struct ovl_tree *t, struct ovl_node *n, bool flush);
  */
 int ovl_copyup_whole(struct ovl_tree *t, struct ovl_node *n);
 
-/* The first data file of a NONE file: FULL with size bytes of zeros, written by the caller before (fd, number) or empty. See copyup.c. */
+/*
+ * The first data file of a file that reads nothing below: (number, fd) hold what
+ * *row says (size, times, STORE_STALE), which is committed as FULL. Takes over fd
+ * when it succeeds; else fd and number stay the caller's.
+ */
 int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd);
 
 #endif

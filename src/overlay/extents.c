@@ -106,6 +106,16 @@ void ovl_extents_set(struct ovl_extents *e, uint64_t start, uint64_t end, int ki
 	extents_splice(e, first, last - first, pieces, n);
 }
 
+int ovl_extents_put(void *arg, uint64_t start, uint64_t length, int kind)
+{
+	struct ovl_extents *e = arg;
+	int r = ovl_extents_reserve(e, 1);
+
+	if (!r)
+		ovl_extents_set(e, start, start + length, kind);
+	return r;
+}
+
 void ovl_extents_cut(struct ovl_extents *e, uint64_t from)
 {
 	size_t first = extents_find(e, from, false);

@@ -32,6 +32,9 @@ int ovl_extents_reserve(struct ovl_extents *e, size_t n);
 /* Gives a range its kind, whatever was there; STORE_EXTENT_NONE forgets. An empty range changes nothing. Room was reserved. */
 void ovl_extents_set(struct ovl_extents *e, uint64_t start, uint64_t end, int kind);
 
+/* Room for one and set it, by length: what store_read_extents() calls with arg a struct ovl_extents. -ENOMEM. */
+int ovl_extents_put(void *arg, uint64_t start, uint64_t length, int kind);
+
 /* Forgets everything at or behind `from`. */
 void ovl_extents_cut(struct ovl_extents *e, uint64_t from);
 

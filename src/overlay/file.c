@@ -16,113 +16,6 @@
 #define FILES_TOTAL 1024u  /* of the process: it stays below whatever a client does */
 #define FILES_OTHERS 384u  /* directories of the lowers, index, sockets, threads */
 #define FILES_EVICT 8u       /* at most so many files go at once */
-#define FILE_DEPTH_MAX 65536 /* levels: more is a loop in damaged rows */
-
-/* ---- the levels below ---- */
-
-/* Room for one more level, zeroed; NULL: no memory. */
-static struct ovl_level *file_level(struct ovl_file *f)
-{
-	struct ovl_level *levels = reallocarray(f->levels, f->nlevels + 1, sizeof(*levels));
-	struct ovl_level *l;
-
-	if (!levels)
-		return NULL;
-	f->levels = levels;
-	l = &levels[f->nlevels++];
-	*l = (struct ovl_level){.kind = OVL_LEVEL_EMPTY};
-	atomic_init(&l->fd, -1);
-	return l;
-}
-
-static int file_add_base(struct ovl_file *f, const struct ovl_node *n)
-{
-	struct ovl_level *l;
-
-	if (!n->odir)
-		return 0;
-	l = file_level(f);
-	if (!l)
-		return -ENOMEM;
-	l->kind = OVL_LEVEL_WHOLE;
-	l->base = true;
-	l->size = n->base_size;
-	return 0;
-}
-
-static int file_load_extent(void *arg, uint64_t start, uint64_t length, int kind)
-{
-	struct ovl_extents *e = arg;
-	int r = ovl_extents_reserve(e, 1);
-
-	if (!r)
-		ovl_extents_set(e, start, start + length, kind);
-	return r;
-}
-
-static int file_level_extents(struct ovl_tree *t, const struct ovl_node *n, struct ovl_level *l, bool partial)
-{
-	l->kind = OVL_LEVEL_PARTS;
-	l->extents = ovl_extents_new();
-	if (!l->extents)
-		return -ENOMEM;
-	return partial ? store_read_extents(t->store, l->delta, n->ino, file_load_extent, l->extents) : 0;
-}
-
-/* A sealed row whose size was never written back (an upper that ended in a crash and became a layer). */
-static int file_level_stale(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *l)
-{
-	struct stat st;
-	int fd = ovl_file_level_fd(t, n, l);
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st))
-		return -errno;
-	l->size = (uint64_t)st.st_size;
-	return 0;
-}
-
-/* One sealed row as a level; *source is where it goes on, *end that it does not. */
-static int file_add_row(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, uint64_t *source, bool *end)
-{
-	struct store_inode row;
-	struct ovl_level *l;
-	int r = store_read_inode_at(t->store, *source, n->ino, &row);
-
-	if (r)
-		return r == -ENOENT ? -EIO : r;
-	free((char *)row.origin);
-	l = file_level(f);
-	if (!l)
-		return -ENOMEM;
-	l->delta = *source;
-	l->data = row.data;
-	l->size = row.size;
-	l->below = row.below;
-	*source = row.source;
-	*end = row.state == STORE_NONE || row.state == STORE_FULL;
-	if (row.state == STORE_FULL) {
-		l->kind = OVL_LEVEL_WHOLE;
-		return row.flags & STORE_STALE ? file_level_stale(t, n, l) : 0;
-	}
-	return *end ? 0 : file_level_extents(t, n, l, row.state == STORE_PARTIAL);
-}
-
-static int file_resolve(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f)
-{
-	uint64_t source = f->source;
-	bool end = false;
-
-	while (source && !end) {
-		int r = f->nlevels < FILE_DEPTH_MAX ? file_add_row(t, n, f, &source, &end) : -EIO;
-
-		if (r)
-			return r;
-	}
-	f->below = true;
-	return end ? 0 : file_add_base(f, n);
-}
 
 /* ---- life ---- */
 
@@ -170,7 +63,7 @@ static int file_new(struct ovl_tree *t, struct ovl_node *n, bool below, struct o
 	atomic_init(&f->fd, -1);
 	file_key(n, f);
 	if (below)
-		r = file_resolve(t, n, f);
+		r = ovl_file_resolve(t, n, f);
 	if (r) {
 		file_free(t, f);
 		return r;
@@ -327,34 +220,6 @@ void ovl_file_drop(struct ovl_tree *t, struct ovl_node *n)
 
 /* ---- descriptors ---- */
 
-/* Publishes a descriptor that was just opened; when another thread did so first, that one counts. */
-static int file_publish(struct ovl_tree *t, atomic_int *place, int fd)
-{
-	int none = -1;
-
-	if (!atomic_compare_exchange_strong(place, &none, fd)) {
-		close(fd);
-		return none;
-	}
-	atomic_fetch_add(&t->files->open, 1);
-	return fd;
-}
-
-int ovl_file_level_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *l)
-{
-	int fd = atomic_load_explicit(&l->fd, memory_order_acquire);
-
-	if (fd >= 0)
-		return fd;
-	if (l->base)
-		fd = base_open_file(t->base, n->odir, n->oname, n->oname_len, n->layer);
-	else
-		fd = store_data_open(t->store, l->delta, l->data);
-	if (fd < 0)
-		return fd == -ENOENT ? -EIO : fd;
-	return file_publish(t, &l->fd, fd);
-}
-
 /* A FULL file's length is node->size; after a power cut the host's may be what was not flushed. */
 static int file_fit(struct ovl_tree *t, struct ovl_node *n, int fd)
 {
@@ -385,7 +250,7 @@ int ovl_file_own_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f)
 		close(fd);
 		return r;
 	}
-	return file_publish(t, &f->fd, fd);
+	return ovl_file_publish(t, &f->fd, fd);
 }
 
 void ovl_file_adopt(struct ovl_tree *t, struct ovl_file *f, uint64_t data, int fd)
@@ -394,7 +259,7 @@ void ovl_file_adopt(struct ovl_tree *t, struct ovl_file *f, uint64_t data, int f
 	pthread_mutex_lock(&t->files->lock);
 	f->data = data;
 	pthread_mutex_unlock(&t->files->lock);
-	file_publish(t, &f->fd, fd);
+	ovl_file_publish(t, &f->fd, fd);
 }
 
 /* ---- mappings ---- */

@@ -89,6 +89,11 @@ void ovl_file_put(struct ovl_tree *t, struct ovl_file *f); /* NULL allowed */
 int ovl_file_own_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f);
 int ovl_file_level_fd(struct ovl_tree *t, struct ovl_node *n, struct ovl_level *l);
 
+/* Parts of ovl_file_get() and of the two above. Resolve finds the levels of a new file out. */
+int ovl_file_resolve(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f);
+/* Publishes a descriptor that was just opened; when another thread did so first, that one counts. */
+int ovl_file_publish(struct ovl_tree *t, atomic_int *place, int fd);
+
 /* The row has a new data file: f, in use by the caller alone (node->lock held for writing), takes over fd. */
 void ovl_file_adopt(struct ovl_tree *t, struct ovl_file *f, uint64_t data, int fd);
 

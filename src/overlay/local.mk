@@ -26,12 +26,14 @@ liboverlay_la_SOURCES = \
 	src/overlay/dirops.h \
 	src/overlay/extents.c src/overlay/extents.h \
 	src/overlay/file.c src/overlay/file.h \
+	src/overlay/flush.c \
 	src/overlay/ioctl.c src/overlay/ioctl.h \
 	src/overlay/layer.c src/overlay/layer.h \
 	src/overlay/layer_dents.c \
 	src/overlay/layer_mount.c src/overlay/layer_mount.h \
 	src/overlay/layer_stat.c \
 	src/overlay/layer_xattr.c \
+	src/overlay/level.c \
 	src/overlay/load.c \
 	src/overlay/lowers.c src/overlay/lowers.h \
 	src/overlay/make.c \
@@ -53,6 +55,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/space.c \
 	src/overlay/touch.c \
 	src/overlay/tree.c src/overlay/tree.h \
+	src/overlay/turn.c \
 	src/overlay/verbs.c src/overlay/verbs.h \
 	src/overlay/virtual.c src/overlay/virtual.h \
 	src/overlay/xattr.c src/overlay/xattr.h

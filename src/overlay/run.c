@@ -18,11 +18,6 @@
 #define RUN_IOV 128 /* elements per system call when an iovec has to be cut */
 #define RUN_BUFFER (128u << 10)
 
-static uint64_t run_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 uint64_t ovl_run_limit(struct ovl_node *n)
 {
 	const struct ovl_own *own = ovl_own(n);
@@ -52,18 +47,18 @@ int ovl_run_below(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, ui
 		uint64_t end;
 		int kind;
 
-		run->end = run_min(run->end, l->size);
+		run->end = ovl_min(run->end, l->size);
 		if (l->kind == OVL_LEVEL_EMPTY)
 			return 0;
 		if (l->kind == OVL_LEVEL_WHOLE)
 			return run_level(t, n, l, run);
 		kind = ovl_extents_at(l->extents, pos, &end);
-		run->end = run_min(run->end, end);
+		run->end = ovl_min(run->end, end);
 		if (kind == STORE_EXTENT_DATA)
 			return run_level(t, n, l, run);
 		if (kind == STORE_EXTENT_ZERO || pos >= l->below)
 			return 0;
-		run->end = run_min(run->end, l->below);
+		run->end = ovl_min(run->end, l->below);
 	}
 	return 0;
 }
@@ -87,13 +82,13 @@ int ovl_run_at(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, uint6
 		return run_own(t, n, f, run);
 	if (own && own->state == STORE_PARTIAL) {
 		kind = ovl_extents_at(own->extents, pos, &end);
-		run->end = run_min(run->end, end);
+		run->end = ovl_min(run->end, end);
 	}
 	if (kind == STORE_EXTENT_DATA)
 		return run_own(t, n, f, run);
 	if (kind == STORE_EXTENT_ZERO || pos >= limit)
 		return 0;
-	return ovl_run_below(t, n, f, pos, run_min(run->end, limit), run);
+	return ovl_run_below(t, n, f, pos, ovl_min(run->end, limit), run);
 }
 
 /* ---- moving bytes ---- */
@@ -147,7 +142,7 @@ int64_t ovl_run_seek(int fd, uint64_t pos, uint64_t end, int whence)
 	off_t at = lseek(fd, (off_t)pos, whence);
 
 	if (at >= 0)
-		return (int64_t)run_min((uint64_t)at, end);
+		return (int64_t)ovl_min((uint64_t)at, end);
 	if (errno == ENXIO) /* behind the last byte */
 		return (int64_t)(whence == SEEK_DATA ? end : pos);
 	if (errno == EINVAL || errno == EOPNOTSUPP)
@@ -158,12 +153,12 @@ int64_t ovl_run_seek(int fd, uint64_t pos, uint64_t end, int whence)
 /* Through memory, where the host has no better way. */
 static int run_copy_buffered(int src, int dst, uint64_t from, uint64_t to)
 {
-	vn_autofree char *buf = malloc(run_min(RUN_BUFFER, to - from));
+	vn_autofree char *buf = malloc(ovl_min(RUN_BUFFER, to - from));
 
 	if (!buf)
 		return -ENOMEM;
 	while (from < to) {
-		size_t want = run_min(RUN_BUFFER, to - from);
+		size_t want = ovl_min(RUN_BUFFER, to - from);
 		ssize_t got = vn_pread_full(src, buf, want, (off_t)from);
 		ssize_t put;
 
@@ -234,12 +229,12 @@ int ovl_run_copy(const struct ovl_run *run, int dst, uint64_t from)
 
 static int run_write_zeros(int fd, uint64_t from, uint64_t to)
 {
-	vn_autofree char *zeros = calloc(1, run_min(RUN_BUFFER, to - from));
+	vn_autofree char *zeros = calloc(1, ovl_min(RUN_BUFFER, to - from));
 
 	if (!zeros)
 		return -ENOMEM;
 	while (from < to) {
-		ssize_t put = vn_pwrite_full(fd, zeros, run_min(RUN_BUFFER, to - from), (off_t)from);
+		ssize_t put = vn_pwrite_full(fd, zeros, ovl_min(RUN_BUFFER, to - from), (off_t)from);
 
 		if (put <= 0)
 			return put < 0 ? (int)put : -EIO;

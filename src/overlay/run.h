@@ -17,6 +17,11 @@ struct ovl_file;
 struct ovl_node;
 struct ovl_tree;
 
+static inline uint64_t ovl_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 struct ovl_run {
 	int fd;       /* has the bytes, at the same offset; -1: they are zeros. Borrowed from the file */
 	bool base;    /* fd is the base object: it must be as long as it was. A data file may end before the run: then zeros follow */

@@ -34,11 +34,6 @@ struct space {
 	int64_t now;
 };
 
-static uint64_t space_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static bool space_zeroes(const struct space *s)
 {
 	return s->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
@@ -138,7 +133,7 @@ static void space_forget(const struct space *s)
 
 static int space_zero(const struct space *s)
 {
-	uint64_t end = space_min(s->off + s->len, s->size);
+	uint64_t end = ovl_min(s->off + s->len, s->size);
 	struct ovl_extents *zero;
 	struct store_inode row;
 	int r = ovl_copyup_load(s->t, s->n);
@@ -148,9 +143,8 @@ static int space_zero(const struct space *s)
 	zero = ovl_extents_new();
 	if (!zero)
 		return -ENOMEM;
-	r = ovl_extents_reserve(zero, 1);
+	r = ovl_extents_put(zero, s->off, end > s->off ? end - s->off : 0, STORE_EXTENT_ZERO);
 	if (!r) {
-		ovl_extents_set(zero, s->off, end, STORE_EXTENT_ZERO);
 		space_row(s, &row);
 		r = ovl_copyup_record(s->t, s->n, &row, &zero);
 	}
