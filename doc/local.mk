@@ -11,9 +11,13 @@ dist_man_MANS += \
 	doc/veneer-cat.1 \
 	doc/veneer-check.1 \
 	doc/veneer-diff.1 \
+	doc/veneer-fork.1 \
+	doc/veneer-log.1 \
 	doc/veneer-ls.1 \
 	doc/veneer-mount.8 \
+	doc/veneer-rollback.1 \
 	doc/veneer-run.1 \
+	doc/veneer-snapshot.1 \
 	doc/veneer-stat.1
 if LINUX
 dist_man_MANS += doc/veneer-serve.8

@@ -30,6 +30,7 @@ struct cmd {
 	int (*run)(const struct cmd *cmd, int argc, char **argv);
 };
 
+extern const struct cmd cmd_snapshot, cmd_rollback, cmd_fork, cmd_log;
 extern const struct cmd cmd_run, cmd_mount, cmd_diff, cmd_ls, cmd_cat, cmd_stat, cmd_check, cmd_serve;
 
 /* Runs the command line of the process and returns its exit code. */

@@ -11,6 +11,9 @@
  *	stats			what the server has done, as one JSON object
  *	stats reset		the same, and counting begins anew
  *	stop			unmount and end
+ *	snapshot NAME		seal the present state
+ *	rollback NAME		go back to a snapshot
+ *	delete NAME		merge a snapshot into its neighbours
  *
  * The server answers "ok" and a newline, then the reply up to the end of the
  * connection, or "error ERRNO SENTENCE" and a newline. It answers its own user

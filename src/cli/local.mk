@@ -3,14 +3,18 @@
 noinst_LTLIBRARIES += libcli.la
 libcli_la_SOURCES = \
 	src/cli/args.c src/cli/args.h \
+	src/cli/chain.c src/cli/chain.h \
 	src/cli/child.c src/cli/child.h \
 	src/cli/cmd.c src/cli/cmd.h \
 	src/cli/cmd_cat.c \
 	src/cli/cmd_check.c \
 	src/cli/cmd_diff.c \
+	src/cli/cmd_fork.c \
+	src/cli/cmd_log.c \
 	src/cli/cmd_ls.c \
 	src/cli/cmd_mount.c \
 	src/cli/cmd_run.c \
+	src/cli/cmd_snapshot.c \
 	src/cli/cmd_stat.c \
 	src/cli/control.c src/cli/control.h \
 	src/cli/control_call.c \

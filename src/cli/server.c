@@ -71,6 +71,36 @@ static int server_verb_stats(void *arg, const char *rest, char **reply, struct v
 	return 0;
 }
 
+/* Pages that are dirty or mapped in the client come first: they belong to the state that is sealed. */
+static int server_verb_snapshot(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+
+	(void)reply;
+	ovl_ask_write_back(s->tree);
+	vf_devfuse_drain(s->mount);
+	return ovl_snapshot(s->tree, rest, err);
+}
+
+static int server_verb_rollback(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+	int ret = ovl_rollback(s->tree, rest, err);
+
+	(void)reply;
+	if (ret == 0)
+		vf_devfuse_drain(s->mount); /* when it is answered the client has let go of the old state */
+	return ret;
+}
+
+static int server_verb_delete(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+
+	(void)reply;
+	return ovl_snapshot_delete(s->tree, rest, err);
+}
+
 static int server_verb_stop(void *arg, const char *rest, char **reply, struct vn_err *err)
 {
 	struct server *s = arg;
@@ -86,6 +116,9 @@ static const struct control_verb server_verbs[] = {
 	{"settle", server_verb_settle},
 	{"stats", server_verb_stats},
 	{"stop", server_verb_stop},
+	{"snapshot", server_verb_snapshot},
+	{"rollback", server_verb_rollback},
+	{"delete", server_verb_delete},
 	{NULL, NULL},
 };
 

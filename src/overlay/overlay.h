@@ -72,6 +72,13 @@ struct ovl_stats {
 void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
 
 /*
+ * Asks every client that can be told to write back, and drop, the pages of files
+ * that it read or wrote: nothing else makes a client give up what was written
+ * through a mapping. Returns when the notices are queued; the transport knows
+ * when they were sent.
+ */
+void ovl_ask_write_back(struct ovl_tree *t);
+/*
  * Seals the present state under a name and goes on in a new head; any number of
  * verbs may be under way, they wait. What a client has in its own cache only is
  * not in it. -EEXIST: the name is taken.
@@ -83,6 +90,8 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err);
  * client cannot be told. -ENOENT: no such snapshot.
  */
 int ovl_rollback(struct ovl_tree *t, const char *name, struct vn_err *err);
+/* Deletes a snapshot: what it holds goes to its neighbours. -ENOENT; -EBUSY: another upper's. */
+int ovl_snapshot_delete(struct ovl_tree *t, const char *name, struct vn_err *err);
 
 /* ---- suspending a client ---- */
 

@@ -302,7 +302,31 @@ void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_nod
 	pthread_mutex_unlock(&t->session_lock);
 }
 
-/* ---- rollback ---- */
+/* ---- snapshot and rollback ---- */
+
+/* Tells one session to let go of the pages of every file that it may have some of. */
+static void session_ask_write_back(struct vn_fs_session *s)
+{
+	const struct vn_notify *notify = &s->config.notify;
+	for (size_t i = 0; notify->inval_inode && i < REF_SHARDS; i++) {
+		struct ref_shard *sh = &s->refs->shards[i];
+		pthread_mutex_lock(&sh->lock);
+		for (size_t j = 0; j < sh->cap; j++) {
+			struct ovl_node *n = sh->slots[j].node;
+			if (n && atomic_load(&n->flags) & OVL_NODE_CACHED)
+				notify->inval_inode(notify->arg, ovl_nodeid(s->t, n), 0, 0);
+		}
+		pthread_mutex_unlock(&sh->lock);
+	}
+}
+
+void ovl_ask_write_back(struct ovl_tree *t)
+{
+	pthread_mutex_lock(&t->session_lock);
+	for (struct vn_fs_session *s = t->sessions; s; s = s->next)
+		session_ask_write_back(s);
+	pthread_mutex_unlock(&t->session_lock);
+}
 
 bool ovl_sessions_can_be_told(struct ovl_tree *t)
 {

@@ -45,6 +45,16 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err)
 	return r;
 }
 
+int ovl_snapshot_delete(struct ovl_tree *t, const char *name, struct vn_err *err)
+{
+	if (!t->store || t->readonly)
+		return vn_err_set(err, -EROFS, "snapshot '%s': the tree has no writable layer", name);
+	pthread_rwlock_wrlock(&t->gate);
+	int r = store_snapshot_delete(t->store, name, err);
+	pthread_rwlock_unlock(&t->gate);
+	return r;
+}
+
 /* Everything that was known of the writable layer is forgotten; clients are told first, under their old numbers. */
 static int rollback_forget_locked(struct ovl_tree *t)
 {

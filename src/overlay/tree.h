@@ -103,6 +103,7 @@ struct ovl_own {
 #define OVL_NODE_GROUP (1u << 3)    /* a lower file with several names */
 #define OVL_NODE_REMOVED (1u << 4)  /* a directory without a name: empty for ever */
 #define OVL_NODE_BLOCKS (1u << 5)   /* `blocks` is what the host says now */
+#define OVL_NODE_CACHED (1u << 8)   /* a client may have its pages, dirty or mapped ones among them */
 #define OVL_NODE_SEEN (1u << 7)     /* recorded as seen by a client that outlives the server */
 #define OVL_NODE_TMP (1u << 6)      /* O_TMPFILE: has no name yet and may get one */
 

@@ -354,6 +354,13 @@ static int verb_statfs(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node
 
 /* ---- data ---- */
 
+/* What a client has read or written it may have mapped: asked for before a snapshot. */
+static void verb_cached(const struct verb *v)
+{
+	if (!(atomic_load_explicit(&v->n->flags, memory_order_relaxed) & OVL_NODE_CACHED))
+		atomic_fetch_or(&v->n->flags, OVL_NODE_CACHED);
+}
+
 static ssize_t verb_read(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off,
 			 const struct iovec *iov, int iovcnt)
 {
@@ -363,7 +370,10 @@ static ssize_t verb_read(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t no
 		r = verb_file(&v, false);
 	if (r)
 		return r;
-	return verb_virtual(&v) ? ovl_virtual_read(v.n, off, iov, iovcnt) : ovl_data_read(v.t, v.n, off, iov, iovcnt);
+	if (verb_virtual(&v))
+		return ovl_virtual_read(v.n, off, iov, iovcnt);
+	verb_cached(&v);
+	return ovl_data_read(v.t, v.n, off, iov, iovcnt);
 }
 
 static ssize_t verb_write(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off,
@@ -375,6 +385,7 @@ static ssize_t verb_write(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t n
 		r = verb_file(&v, true);
 	if (r)
 		return r;
+	verb_cached(&v);
 	ssize_t n = ovl_data_write(v.t, ctx, v.n, off, iov, iovcnt, flags);
 	if (n > 0)
 		ovl_tell_inode(v.t, ctx, v.n, true);
