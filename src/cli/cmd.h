@@ -11,6 +11,7 @@
 #include "base/cfg.h"
 
 struct arg_opt;
+struct words;
 
 /* Exit codes. */
 enum {
@@ -45,5 +46,7 @@ int cmd_fail(const char *format, ...) VN_PRINTF(1, 2);
 int cmd_usage(const struct cmd *cmd, const char *format, ...) VN_PRINTF(2, 3);
 /* "veneer: SENTENCE" on stderr: something the user should know that stops nothing. */
 void cmd_note(const char *format, ...) VN_PRINTF(1, 2);
+/* One note each for options that are not known and for those without a meaning here, however many there are. */
+void cmd_report(const struct words *unknown, const struct words *ignored);
 
 #endif

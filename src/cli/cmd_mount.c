@@ -62,18 +62,6 @@ static int mount_option(struct mount_cmd *m, int id, struct args *a)
 	return ret < 0 ? cmd_usage(m->cmd, "%s", vn_err_text(&err)) : CMD_OK;
 }
 
-/* One line each, however many there are. */
-static void mount_report(const struct mount_options *o)
-{
-	vn_autofree char *unknown = words_join(&o->unknown);
-	vn_autofree char *ignored = words_join(&o->ignored);
-
-	if (o->unknown.n && unknown)
-		cmd_note("unknown option%s ignored: %s", o->unknown.n > 1 ? "s" : "", unknown);
-	if (o->ignored.n && ignored)
-		cmd_note("without a meaning here: %s", ignored);
-}
-
 static int mount_target(struct mount_cmd *m, struct vn_err *err)
 {
 	int ret = layers_directory("mount point", m->words[m->nwords - 1], &m->target, err);
@@ -138,7 +126,7 @@ static int mount_do(struct mount_cmd *m)
 
 	if (ret < 0)
 		return cmd_fail("%s", vn_err_text(&err));
-	mount_report(&m->options);
+	cmd_report(&m->options.unknown, &m->options.ignored);
 	ret = daemon_begin(&d, m->foreground, &err);
 	vn_log_init("veneer", m->options.debug ? VN_LOG_DEBUG : VN_LOG_WARN, !m->foreground);
 	if (ret == 0)

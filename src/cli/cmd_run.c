@@ -27,7 +27,7 @@ struct run {
 	const struct cmd *cmd;
 	struct mount_options options;
 	bool root, quiet;
-	char *temporary; /* the upper, when it goes away afterwards; or NULL */
+	char *temporary; /* a directory that goes away afterwards: the upper unless read-only; or NULL */
 	struct layers layers;
 	struct view_config view;
 	char *cwd;
@@ -52,6 +52,8 @@ static int run_temporary(struct run *r, struct vn_err *err)
 		return vn_err_sys(err, code,
 				  "cannot make a temporary layer in '%s': set TMPDIR or name a directory with -u", tmp);
 	}
+	if (r->options.readonly)
+		return 0; /* a place to mount on is all that is needed */
 	r->options.upper = strdup(r->temporary);
 	if (!r->options.upper)
 		return vn_err_sys(err, -ENOMEM, "cannot make a temporary layer");
@@ -61,10 +63,11 @@ static int run_temporary(struct run *r, struct vn_err *err)
 /* `-l /` is the default, but a layer that stays knows what it stands on. */
 static int run_layers(struct run *r, struct vn_err *err)
 {
+	bool readonly = r->options.readonly;
 	int ret = r->options.upper ? 0 : run_temporary(r, err);
 
 	if (ret == 0)
-		ret = layers_resolve(&r->layers, &r->options.lowers, r->options.upper, true, false, err);
+		ret = layers_resolve(&r->layers, &r->options.lowers, r->options.upper, !readonly, readonly, err);
 	if (ret < 0)
 		return ret;
 	if (r->layers.lowers.n == 0 && r->layers.upper_was != UPPER_USED && words_add(&r->layers.lowers, "/", 1) < 0)
@@ -84,7 +87,7 @@ static bool run_shows_host(const struct server *s)
 
 static void run_say(const struct run *r, size_t changes)
 {
-	if (!r->temporary || r->quiet)
+	if (!r->temporary || r->quiet || r->options.readonly)
 		return;
 	cmd_note("%zu change%s discarded; to keep them: veneer run -u DIRECTORY -- %s ...", changes,
 		 changes == 1 ? "" : "s", r->command[0]);
@@ -144,7 +147,7 @@ static int run_start(struct run *r, int *code, struct vn_err *err)
 	idmap_plan(&r->view.idmap, r->root);
 	if (r->view.idmap.needed && r->view.idmap.single && r->root)
 		r->options.squash_uid = r->options.squash_gid = 0; /* the one identity there is owns everything */
-	r->view.anchor = r->layers.upper;
+	r->view.anchor = r->temporary ? r->temporary : r->layers.upper;
 	r->view.cwd = r->cwd = getcwd(NULL, 0);
 	r->view.flags = r->options.flags;
 	jobs_block(&mask);
@@ -160,7 +163,10 @@ static int run_do(struct run *r)
 {
 	struct vn_err err = {0};
 	int code = CMD_FAILED;
-	int ret = run_start(r, &code, &err);
+	int ret;
+
+	cmd_report(&r->options.unknown, &r->options.ignored);
+	ret = run_start(r, &code, &err);
 
 	if (ret < 0)
 		code = cmd_fail("%s", vn_err_text(&err));

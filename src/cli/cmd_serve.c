@@ -32,16 +32,10 @@ int serve_open_source(struct serve *s, int *kind, struct vn_err *err)
 /* One line each, however many there are, and only once though two processes read them. */
 static void serve_report(const struct serve *s)
 {
-	vn_autofree char *unknown = words_join(&s->mount.unknown);
-	vn_autofree char *mount_ignored = words_join(&s->mount.ignored);
-	vn_autofree char *ignored = words_join(&s->ignored);
+	const struct words none = {0};
 
-	if (s->mount.unknown.n && unknown)
-		cmd_note("unknown option%s ignored: %s", s->mount.unknown.n > 1 ? "s" : "", unknown);
-	if (s->mount.ignored.n && mount_ignored)
-		cmd_note("without a meaning here: %s", mount_ignored);
-	if (s->ignored.n && ignored)
-		cmd_note("without a meaning here: %s", ignored);
+	cmd_report(&s->mount.unknown, &s->mount.ignored);
+	cmd_report(&none, &s->ignored);
 }
 
 static int serve_prepare(struct serve *s, struct vn_err *err)

@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/scope.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
+#include "cli/mount_options.h"
 
 static void cmd_print(const char *format, va_list ap)
 {
@@ -52,4 +54,15 @@ void cmd_help(const struct cmd *cmd)
 	printf("Usage: veneer %s %s\n\n%s\n", cmd->name, cmd->synopsis, cmd->text);
 	args_print_help(cmd->opts);
 	printf("\nExample:\n%s", cmd->example);
+}
+
+void cmd_report(const struct words *unknown, const struct words *ignored)
+{
+	vn_autofree char *first = words_join(unknown);
+	vn_autofree char *second = words_join(ignored);
+
+	if (unknown->n && first)
+		cmd_note("unknown option%s ignored: %s", unknown->n > 1 ? "s" : "", first);
+	if (ignored->n && second)
+		cmd_note("without a meaning here: %s", second);
 }

@@ -30,6 +30,15 @@ R ${scratch#/}/work/file -> ${scratch#/}/work/renamed" 'veneer diff shows the ch
 is "$(run -u layer -- ls "$scratch")" "$(ls -I layer)" 'the upper does not show in the tree'
 check 'the layer is clean' "$VENEER" check layer
 
+# Read-only.
+out=$(run -o ro,frobnicate -- sh -c 'touch /x; cat work/file' 2>&1)
+is "$(tail -n 1 <<<"$out")" original '-o ro shows the machine'
+like "$out" 'Read-only file system' 'and lets nothing be changed'
+like "$out" 'unknown option ignored: frobnicate' 'unknown options are said'
+is "$(ls -A "$TMPDIR")" '' 'leaving nothing'
+check_fails 'a layer that is not there cannot be read' run -o ro -u layer9 -- true
+check_fails 'and is not made' test -e layer9
+
 # Exit codes.
 check 'the exit code is that of the command' exit_is 7 run -q sh -c 'exit 7'
 check 'a command killed by a signal' exit_is 137 run -q sh -c 'kill -9 $$'
