@@ -239,8 +239,10 @@ void model_remember(struct model *m)
 {
 	m->past = mmap(NULL, MODEL_FILES * sizeof(*m->past), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(m->past, MAP_FAILED);
-	for (unsigned i = 0; i < MODEL_FILES; i++)
+	for (unsigned i = 0; i < MODEL_FILES; i++) {
 		flushed(m, &m->files[i]);
+		memcpy(m->past[i].below, m->files[i].bytes, MODEL_MAX);
+	}
 }
 
 static void settle(struct model *m, struct model_file *f)
@@ -417,7 +419,8 @@ static void accept_past(struct model *m, struct engine *e, struct model_file *f)
 	CHECK(got >= 0 && (uint64_t)got >= past->least && (uint64_t)got <= past->most, "size %zd, not %llu to %llu", got,
 	      (unsigned long long)past->least, (unsigned long long)past->most);
 	for (ssize_t i = 0; i < got; i++)
-		CHECK((!buffer[i] && past->changed) || past->seen[i] & UINT32_C(1) << (buffer[i] & 31),
+		CHECK((past->changed && (!buffer[i] || buffer[i] == past->below[i])) ||
+			      past->seen[i] & UINT32_C(1) << (buffer[i] & 31),
 		      "byte %zd of %zd is %02x, never seen", i, got, buffer[i]);
 	memcpy(f->bytes, buffer, (size_t)got);
 	memset(f->bytes + got, 0, MODEL_MAX - (size_t)got);

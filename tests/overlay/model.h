@@ -25,6 +25,7 @@ struct model_file {
 struct model_past {
 	uint64_t least, most;      /* sizes */
 	bool changed;              /* since it was flushed */
+	uint8_t below[MODEL_MAX];  /* what it was when all began: may come back where it was changed (rule J10) */
 	uint32_t seen[MODEL_MAX];  /* by byte: a bit for each value, modulo 32 */
 };
 
@@ -60,7 +61,7 @@ void model_remember(struct model *m);
 /*
  * The power was cut, and the tree was opened again from what the disk had: a file
  * that was flushed and not changed since is what it was; any other has at each byte
- * a value that it had there since, or zero.
+ * a value that it had there since, what is below, or zero.
  */
 void model_accept_cut(struct model *m, struct engine *e);
 
