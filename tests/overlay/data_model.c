@@ -10,6 +10,7 @@
 #include "../check_main.h"
 #include "base/err.h"
 #include "model.h"
+#include "store/fault.h"
 #include "store/store.h"
 
 static unsigned steps(unsigned n)
@@ -244,6 +245,30 @@ START_TEST(operations_between_kills_at_any_moment)
 }
 END_TEST
 
+START_TEST(operations_that_fail_now_and_then)
+{
+	struct model *m = model_new(9);
+	struct engine e;
+
+	engine_init(&e, 1);
+	lowers(m, &e);
+	engine_open(&e);
+	model_find(m, &e);
+	m->faults = true;
+	for (unsigned round = 0; round < 15; round++) {
+		for (unsigned i = 0; i < 60; i++)
+			model_step(m, &e);
+		model_check(m, &e);
+		fault_disarm_all();
+		finish(&e);
+		engine_open(&e);
+		model_find(m, &e);
+		model_check(m, &e);
+	}
+	finish(&e);
+}
+END_TEST
+
 START_TEST(operations_on_files_without_names)
 {
 	struct model *m = model_new(6);
@@ -313,4 +338,5 @@ END_TEST
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_model", .timeout_s = 300}), operations_on_base_files,
 		   every_short_life_of_base_files, operations_between_remounts, operations_over_sealed_deltas,
 		   operations_between_kills, operations_between_kills_at_any_moment,
+		   operations_that_fail_now_and_then,
 		   operations_on_files_without_names, operations_over_snapshots)

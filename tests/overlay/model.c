@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../check_main.h"
+#include "store/fault.h"
 
 struct model *model_new(uint64_t seed)
 {
@@ -253,6 +254,43 @@ static void settle(struct model *m, struct model_file *f)
 	__atomic_store_n(&m->changing, -1, __ATOMIC_SEQ_CST);
 }
 
+/* A change that failed or was cut short: each byte is old or new. The model is then what was found. */
+static void accept_file(struct model *m, struct engine *e, struct model_file *f, const char *what)
+{
+	uint64_t least = f->size < m->next.size ? f->size : m->next.size;
+	uint64_t most = f->size > m->next.size ? f->size : m->next.size;
+	struct iovec iov = {buffer, sizeof(buffer)};
+	ssize_t got = e->fs->ops->read(e->fs, &e->ctx, f->node, 0, &iov, 1);
+
+	CHECK(got >= 0 && (uint64_t)got >= least && (uint64_t)got <= most, "size %zd, not %llu or %llu", got,
+	      (unsigned long long)f->size, (unsigned long long)m->next.size);
+	for (ssize_t i = 0; i < got; i++)
+		CHECK(buffer[i] == f->bytes[i] || buffer[i] == m->next.bytes[i], "byte %zd is %02x, not %02x or %02x", i,
+		      buffer[i], f->bytes[i], m->next.bytes[i]);
+	memcpy(f->bytes, buffer, (size_t)got);
+	memset(f->bytes + got, 0, MODEL_MAX - (size_t)got);
+	f->size = (uint64_t)got;
+}
+
+/* With faults on: arms one for the next change, perhaps. */
+static void arm(struct model *m)
+{
+	if (m->faults && model_random(m, 3) == 0)
+		fault_arm(model_random(m, 4) ? FAULT_APPEND : FAULT_DATA_NEW, 1 + (unsigned)model_random(m, 3), ENOSPC, false);
+}
+
+/* Did the change fail for the fault that was armed? Then the model follows what is there. */
+static bool failed(struct model *m, struct engine *e, struct model_file *f, int64_t r, int64_t want, const char *what)
+{
+	fault_disarm_all();
+	if (!m->faults || r == want)
+		return false;
+	CHECK(r == -ENOSPC || (r > 0 && r < want), "%lld, not ENOSPC", (long long)r);
+	accept_file(m, e, f, what);
+	m->changing = -1;
+	return true;
+}
+
 static void do_write(struct model *m, struct engine *e, struct model_file *f, const char *what)
 {
 	bool append = model_random(m, 8) == 0;
@@ -267,7 +305,10 @@ static void do_write(struct model *m, struct engine *e, struct model_file *f, co
 	memcpy(next->bytes + off, buffer, len);
 	if (len)
 		grow(next, off + len);
+	arm(m);
 	put = e->fs->ops->write(e->fs, &e->ctx, f->node, append ? 0 : off, iov, 3, append ? VN_WRITE_APPEND : 0);
+	if (failed(m, e, f, put, (int64_t)len, what))
+		return;
 	CHECK(put == (ssize_t)len, "wrote %zd of %zu at %llu", put, len, (unsigned long long)off);
 	settle(m, f);
 	check_range(m, e, f, off > 5000 ? off - 5000 : 0, len + 10000, what);
@@ -284,7 +325,10 @@ static void do_truncate(struct model *m, struct engine *e, struct model_file *f,
 	if (size < f->size)
 		memset(next->bytes + size, 0, f->size - size);
 	next->size = size;
+	arm(m);
 	r = e->fs->ops->setattr(e->fs, &e->ctx, f->node, &set, &attr);
+	if (failed(m, e, f, r, 0, what))
+		return;
 	CHECK(!r, "truncate to %llu: %s", (unsigned long long)size, strerror(-r));
 	ck_assert_uint_eq(attr.size, size);
 	settle(m, f);
@@ -307,7 +351,12 @@ static void do_fallocate(struct model *m, struct engine *e, struct model_file *f
 		memset(next->bytes + off, 0, end - off);
 	if (!(mode & FALLOC_FL_KEEP_SIZE))
 		grow(next, off + len);
+	arm(m);
 	r = !len ? -EOPNOTSUPP : e->fs->ops->fallocate(e->fs, &e->ctx, f->node, mode, off, len);
+	if (r == -EOPNOTSUPP)
+		fault_disarm_all();
+	else if (failed(m, e, f, r, 0, what))
+		return;
 	if (r == -EOPNOTSUPP)
 		m->next = *f;
 	else
@@ -331,7 +380,10 @@ static void do_copy(struct model *m, struct engine *e, struct model_file *f, con
 	memcpy(next->bytes + off, in->bytes + off_in, want);
 	if (want)
 		grow(next, off + want);
+	arm(m);
 	done = e->fs->ops->copy_file_range(e->fs, &e->ctx, in->node, off_in, f->node, off, len, 0);
+	if (failed(m, e, f, done, overlap ? -EINVAL : (int64_t)want, what))
+		return;
 	CHECK(done == (overlap ? -EINVAL : (ssize_t)want), "copied %zd of %zu", done, want);
 	settle(m, f);
 	check_range(m, e, f, off > 5000 ? off - 5000 : 0, len + 10000, what);
@@ -383,28 +435,10 @@ void model_step(struct model *m, struct engine *e)
 
 /* ---- after a death ---- */
 
-static void accept_file(struct model *m, struct engine *e, struct model_file *f)
-{
-	uint64_t least = f->size < m->next.size ? f->size : m->next.size;
-	uint64_t most = f->size > m->next.size ? f->size : m->next.size;
-	struct iovec iov = {buffer, sizeof(buffer)};
-	const char *what = "killed";
-	ssize_t got = e->fs->ops->read(e->fs, &e->ctx, f->node, 0, &iov, 1);
-
-	CHECK(got >= 0 && (uint64_t)got >= least && (uint64_t)got <= most, "size %zd, not %llu or %llu", got,
-	      (unsigned long long)f->size, (unsigned long long)m->next.size);
-	for (ssize_t i = 0; i < got; i++)
-		CHECK(buffer[i] == f->bytes[i] || buffer[i] == m->next.bytes[i], "byte %zd is %02x, not %02x or %02x", i,
-		      buffer[i], f->bytes[i], m->next.bytes[i]);
-	memcpy(f->bytes, buffer, (size_t)got);
-	memset(f->bytes + got, 0, MODEL_MAX - (size_t)got);
-	f->size = (uint64_t)got;
-}
-
 void model_accept(struct model *m, struct engine *e)
 {
 	if (m->changing >= 0)
-		accept_file(m, e, &m->files[m->changing]);
+		accept_file(m, e, &m->files[m->changing], "killed");
 	m->changing = -1;
 	model_check(m, e);
 }

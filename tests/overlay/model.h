@@ -32,6 +32,7 @@ struct model_past {
 struct model {
 	uint64_t random; /* state of the generator */
 	unsigned done;   /* operations that were acknowledged */
+	bool faults;     /* records and new data files fail now and then: see model.c */
 	int changing;    /* the file that an operation changes just now, else -1 */
 	struct model_file next; /* what it is to be */
 	struct model_file files[MODEL_FILES];
