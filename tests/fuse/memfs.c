@@ -363,7 +363,9 @@ static int memfs_create(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t par
 {
 	int err = make(fs, ctx, parent, name, mode, out);
 
+	vn_lock(&memfs_of(fs)->lock);
 	memfs_of(fs)->last_flags = flags;
+	pthread_mutex_unlock(&memfs_of(fs)->lock);
 	if (err != -EEXIST || flags & VN_CREATE_EXCL)
 		return err;
 	return memfs_lookup(fs, ctx, parent, name, out);
