@@ -17,7 +17,6 @@ struct vf_classic_config {
 	int fd; /* the device, borrowed until vf_classic_stop() */
 	struct vf_session *session;
 	unsigned max_threads;
-	bool quiet; /* requests come another way: one thread */
 	/* Called once, from a worker, when the kernel has ended the connection. */
 	void (*ended)(void *arg);
 	void *arg;

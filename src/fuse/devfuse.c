@@ -13,8 +13,10 @@
 #include "base/scope.h"
 #include "fuse/carrier.h"
 #include "fuse/devfuse_mount.h"
+#include "fuse/devfuse_uring.h"
 #include "fuse/notices.h"
 #include "fuse/probe.h"
+#include "fuse/protocol.h"
 
 #define MAX_THREADS_DEFAULT 16
 #define INIT_TRIES 8
@@ -23,11 +25,13 @@ struct vf_devfuse {
 	struct vf_session *session;
 	struct vf_notices *notices;
 	struct vf_classic *classic;
+	struct vf_uring *uring; /* NULL: the classic carrier carries everything */
 	struct vf_mount mount;
 	pthread_mutex_t stop_lock; /* one thread takes the mount away */
 	int fd;                    /* the device */
 	int done;                  /* eventfd, written once when the mount is gone or stop is asked for */
 	unsigned max_threads;
+	bool no_uring;
 	_Atomic bool unmounted; /* by somebody else */
 	bool stopped;           /* protected by stop_lock */
 };
@@ -68,6 +72,7 @@ int vf_devfuse_open(const struct vf_devfuse_config *config, struct vf_devfuse **
 	d->fd = d->done = -1;
 	d->mount.id = -1;
 	d->max_threads = config->max_threads ? config->max_threads : MAX_THREADS_DEFAULT;
+	d->no_uring = config->no_uring;
 	pthread_mutex_init(&d->stop_lock, NULL);
 	code = devfuse_session(d, config, err);
 	if (!code)
@@ -114,7 +119,27 @@ static int devfuse_init(struct vf_devfuse *d, struct vn_err *err)
 	return 0;
 }
 
-int vf_devfuse_start(struct vf_devfuse *d, struct vn_err *err)
+/* Rings have to stand before INIT is answered. Where they cannot, nothing is lost. */
+static void devfuse_prepare_uring(struct vf_devfuse *d)
+{
+	struct vf_uring_config uc = {.fd = d->fd, .session = d->session, .ended = devfuse_ended, .arg = d};
+
+	if (d->no_uring || !vf_uring_is_enabled() || vf_uring_new(&uc, &d->uring))
+		return;
+	vf_session_offer(d->session, FUSE_OVER_IO_URING);
+}
+
+/* The client took it, or it did not and the rings go. */
+static int devfuse_start_uring(struct vf_devfuse *d)
+{
+	if (d->uring && vf_session_flags(d->session) & FUSE_OVER_IO_URING)
+		return vf_uring_start(d->uring);
+	vf_uring_stop(d->uring);
+	d->uring = NULL;
+	return 0;
+}
+
+static int devfuse_start_threads(struct vf_devfuse *d)
 {
 	struct vf_classic_config cc = {
 		.fd = d->fd,
@@ -123,13 +148,24 @@ int vf_devfuse_start(struct vf_devfuse *d, struct vn_err *err)
 		.ended = devfuse_ended,
 		.arg = d,
 	};
-	int code = devfuse_init(d, err);
+	int code = vf_notices_start(d->notices, d->fd, d->session);
 
-	if (code)
-		return code;
-	code = vf_notices_start(d->notices, d->fd, d->session);
 	if (!code)
 		code = vf_classic_start(&cc, &d->classic);
+	if (!code)
+		code = devfuse_start_uring(d);
+	return code;
+}
+
+int vf_devfuse_start(struct vf_devfuse *d, struct vn_err *err)
+{
+	int code;
+
+	devfuse_prepare_uring(d);
+	code = devfuse_init(d, err);
+	if (code)
+		return code;
+	code = devfuse_start_threads(d);
 	if (code)
 		return vn_err_sys(err, code, "starting the threads that serve the mount");
 	if (d->mount.target)
@@ -184,6 +220,7 @@ void vf_devfuse_close(struct vf_devfuse *d)
 		vf_devfuse_stop(d);
 	if (d->notices)
 		vf_notices_stop(d->notices);
+	vf_uring_stop(d->uring);
 	vf_classic_stop(d->classic);
 	if (d->fd >= 0)
 		close(d->fd);
@@ -203,6 +240,5 @@ struct vf_session *vf_devfuse_session(struct vf_devfuse *d)
 
 const char *vf_devfuse_carrier(const struct vf_devfuse *d)
 {
-	(void)d;
-	return "read/write";
+	return d->uring ? "io_uring" : "read/write";
 }

@@ -159,7 +159,7 @@ static int worker_start_locked(struct vf_classic *c);
 /* Called before a request is carried out: if nobody is left to wait for the next one, somebody is made. */
 static void worker_leave_idle(struct vf_classic *c)
 {
-	if (atomic_fetch_sub(&c->idle, 1) > 1 || c->config.quiet)
+	if (atomic_fetch_sub(&c->idle, 1) > 1)
 		return;
 	vn_autounlock pthread_mutex_t *held = vn_lock(&c->lock);
 

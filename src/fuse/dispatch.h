@@ -17,7 +17,8 @@ struct vf_session;
 
 /*
  * Carries out the request that lies in `in` and writes the reply to `out`. Both may be
- * cut into elements at any byte; the request's memory may change while it is read
+ * cut into elements at any byte, and may be the same memory (what is read is copied
+ * before the reply is written, except a WRITE's bytes, whose reply comes after them); the request's memory may change while it is read
  * (a guest's), which harms nobody but its owner. Returns the reply's length in bytes,
  * 0 when there is none: for FORGET and the like, for a request without a whole header,
  * and when `out` cannot hold a header.

@@ -28,6 +28,7 @@ libvf_la_SOURCES += \
 	src/fuse/devfuse_classic.c \
 	src/fuse/devfuse_helper.c \
 	src/fuse/devfuse_mount.c src/fuse/devfuse_mount.h \
+	src/fuse/devfuse_uring.c src/fuse/devfuse_uring.h \
 	src/fuse/follow.c src/fuse/follow.h \
 	src/fuse/notices.c src/fuse/notices.h
 endif

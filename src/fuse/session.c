@@ -184,6 +184,11 @@ uint64_t vf_session_flags(const struct vf_session *s)
 	return atomic_load_explicit(&s->flags, memory_order_relaxed);
 }
 
+void vf_session_offer(struct vf_session *s, uint64_t carrier_flags)
+{
+	s->carrier_flags |= carrier_flags;
+}
+
 /* ---- messages ---- */
 
 void vf_session_stats(const struct vf_session *s, struct vf_stats *out)

@@ -95,6 +95,9 @@ bool vf_session_is_live(const struct vf_session *s);
 unsigned vf_session_minor(const struct vf_session *s);
 uint64_t vf_session_flags(const struct vf_session *s);
 
+/* Adds INIT flags that a transport offers, as vf_session_config.carrier_flags. Before any request. */
+void vf_session_offer(struct vf_session *s, uint64_t carrier_flags);
+
 /* ---- messages ---- */
 
 #define VF_STATS_OPS 64

@@ -373,6 +373,87 @@ START_TEST(many_clients_at_once)
 }
 END_TEST
 
+/* ---- the second carrier ---- */
+
+#define ENABLE_URING "/sys/module/fuse/parameters/enable_uring"
+
+/* The switch as it was, 0 where it cannot be set. A mount keeps what it began with. */
+static char uring_switch(char to)
+{
+	char was = 0;
+	int fd = open(ENABLE_URING, O_RDWR);
+
+	if (fd < 0 || pread(fd, &was, 1, 0) != 1 || pwrite(fd, &to, 1, 0) != 1)
+		was = 0;
+	if (fd >= 0)
+		close(fd);
+	return was;
+}
+
+static bool live_over_uring(const struct vf_devfuse_config *c)
+{
+	char was = uring_switch('Y');
+	bool ok = was && live(c);
+
+	if (was)
+		uring_switch(was);
+	return ok && strcmp(vf_devfuse_carrier(d), "io_uring") == 0;
+}
+
+START_TEST(requests_come_over_io_uring)
+{
+	struct vf_devfuse_config c = config();
+	size_t size = 3u << 20;
+	char *bytes = malloc(size), *back = malloc(size);
+	pthread_t t[3];
+	int result[3], fd;
+
+	if (!live_over_uring(&c))
+		vn_check_skip("this kernel or this process cannot use FUSE over io_uring");
+	memset(bytes, 'b', size);
+	put("slow", "x");
+	expect("slow", "x");
+	fd = open(at("big"), O_CREAT | O_RDWR, 0600);
+	ck_assert_int_eq(write(fd, bytes, size), (ssize_t)size);
+	m->notify.inval_inode(m->notify.arg, 1025, 0, 0);
+	vf_devfuse_drain(d);
+	ck_assert_int_eq(pread(fd, back, size, 0), (ssize_t)size);
+	ck_assert_int_eq(memcmp(bytes, back, size), 0);
+	close(fd);
+	atomic_store(&m->hold_fsync, true);
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, fsync_main, &result[i]);
+	while (atomic_load(&m->in_fsync) < 1)
+		usleep(1000);
+	churn_main(&(int){1});
+	atomic_store(&m->hold_fsync, false);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_uint_eq(list("."), 4);
+	ck_assert_int_eq(umount2(mnt, 0), 0);
+	vf_devfuse_wait(d);
+	ck_assert(vf_devfuse_unmounted(d));
+	free(bytes);
+	free(back);
+}
+END_TEST
+
+START_TEST(io_uring_ends_while_the_mount_is_busy)
+{
+	struct vf_devfuse_config c = config();
+	int fd;
+
+	if (!live_over_uring(&c))
+		vn_check_skip("this kernel or this process cannot use FUSE over io_uring");
+	put("f", "x");
+	fd = open(at("f"), O_RDWR);
+	vf_devfuse_close(d);
+	d = NULL;
+	ck_assert_int_eq(pwrite(fd, "y", 1, 0), -1);
+	close(fd);
+}
+END_TEST
+
 /* ---- life and death ---- */
 
 START_TEST(unmounting_from_outside_ends_the_wait)
@@ -507,8 +588,8 @@ END_TEST
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/devfuse", .setup = setup, .teardown = teardown}),
 		   warm_operations_send_no_message, changes_send_no_more_than_the_kernel_needs,
 		   finite_timeouts_are_asked_again, notices_make_the_kernel_ask_again, large_and_small_writes_come_back,
-		   truncation_on_open_and_append_arrive, synchronous_writes_are_flushed,
-		   a_verb_that_waits_holds_nobody_up, many_clients_at_once, unmounting_from_outside_ends_the_wait,
-		   a_lazily_unmounted_tree_works_until_it_is_closed, closing_takes_a_busy_mount_away,
-		   stopping_leaves_a_mount_over_it_alone, a_mount_made_elsewhere_is_served,
+		   truncation_on_open_and_append_arrive, synchronous_writes_are_flushed, a_verb_that_waits_holds_nobody_up,
+		   many_clients_at_once, requests_come_over_io_uring, io_uring_ends_while_the_mount_is_busy,
+		   unmounting_from_outside_ends_the_wait, a_lazily_unmounted_tree_works_until_it_is_closed,
+		   closing_takes_a_busy_mount_away, stopping_leaves_a_mount_over_it_alone, a_mount_made_elsewhere_is_served,
 		   mount_options_reach_the_kernel, targets_that_cannot_be_mounted_on_are_named)
