@@ -215,7 +215,9 @@ static void note_death(struct keeper *k, int status)
 {
 	bool young = vn_mono_ns() - k->started_ns < YOUNG_NS;
 
-	k->young_deaths = young ? k->young_deaths + 1 : 0;
+	/* Who is killed has done nothing wrong; only crashes and failures count. */
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		k->young_deaths = young ? k->young_deaths + 1 : 0;
 	if (WIFSIGNALED(status))
 		vn_warn("the worker was killed by signal %d (%s); another one takes over", WTERMSIG(status),
 			strsignal(WTERMSIG(status)));

@@ -15,8 +15,8 @@
  * the worker.
  *
  * A message during which the worker died is passed on once more, to the next one.
- * A worker that dies soon after its start, several times in a row, is not started
- * again: the keeper ends with an error.
+ * A worker that crashes soon after its start, several times in a row, is not
+ * started again: the keeper ends with an error. Being killed does not count.
  *
  * The keeper never reads guest memory, so a hostile guest does not reach it.
  */
