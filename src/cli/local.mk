@@ -37,7 +37,9 @@ if LINUX
 libcli_la_SOURCES += \
 	src/cli/cmd_serve.c \
 	src/cli/serve.h \
+	src/cli/serve_control.c \
 	src/cli/serve_keeper.c \
+	src/cli/serve_mount.c \
 	src/cli/serve_options.c \
 	src/cli/serve_worker.c
 endif

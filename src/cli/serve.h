@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * `veneer serve`: what its words say (cmd_serve.c, serve_options.c), the process
- * that serves the tree (serve_worker.c), and the one that keeps the connection while
+ * that serves the tree (serve_worker.c) with its control socket (serve_control.c) and
+ * perhaps a mount of the same tree (serve_mount.c), and the one that keeps the connection while
  * workers come and go (serve_keeper.c).
  */
 #ifndef CLI_SERVE_H
@@ -22,6 +23,11 @@ enum serve_cache {
 	SERVE_CACHE_NEVER,
 };
 
+struct ovl_tree;
+struct serve_control;
+struct serve_mount;
+struct vhost_device;
+
 struct serve {
 	const struct cmd *cmd;
 	int argc; /* the words, for starting workers with the same ones */
@@ -34,6 +40,7 @@ struct serve {
 	gid_t group;                /* who may connect too, -1: nobody */
 	const char *tag;
 	unsigned queues, workers, poll_us;
+	const char *also_mount;     /* where the tree is mounted too; NULL: nowhere */
 	unsigned long nofile;       /* 0: as it is */
 	enum serve_cache cache;
 	bool keeper, init, no_readdirplus, syslog;
@@ -56,6 +63,23 @@ int serve_worker(struct serve *s);
 
 /* Starts workers and keeps their front ends. Returns the exit code. */
 int serve_keeper(struct serve *s);
+
+/*
+ * The control socket of the upper, for `veneer stat`, `snapshot` and the others; a
+ * tree without a writable upper has none (*out is NULL then). All is borrowed until
+ * serve_control_stop(). mount may be NULL.
+ */
+int serve_control_start(struct serve *s, struct ovl_tree *t, struct vhost_device *d, struct serve_mount *mount,
+			struct serve_control **out, struct vn_err *err);
+void serve_control_stop(struct serve_control *c); /* NULL is allowed */
+
+/*
+ * Mounts the tree at s->also_mount; a dead server's mount there is taken away first.
+ * NULL in *out: none was asked for.
+ */
+int serve_mount_start(struct serve *s, struct ovl_tree *t, struct serve_mount **out, struct vn_err *err);
+void serve_mount_drain(struct serve_mount *m); /* what its kernel holds back is written, what it was told is done */
+void serve_mount_stop(struct serve_mount *m);  /* both: NULL is allowed */
 
 /* The source of front ends: the socket that is there, or a new one at the path. The descriptor or -errno. */
 int serve_open_source(struct serve *s, int *kind, struct vn_err *err);

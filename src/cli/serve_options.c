@@ -43,6 +43,7 @@ enum {
 	OPT_NOFILE,
 	OPT_CAPABILITIES,
 	OPT_CONTROL,
+	OPT_ALSO_MOUNT,
 	OPT_SILENT,
 	OPT_IGNORED,
 };
@@ -59,6 +60,7 @@ const struct arg_opt serve_opts[] = {
 	{OPT_NO_KEEPER, 0, "no-keeper", NULL, "one process; the front end has to reconnect after a crash"},
 	{OPT_INIT, 0, "init", NULL, "offer the guest's first process as /init.krun"},
 	{OPT_VIRTUAL, 0, "virtual", "PATH=FILE[:MODE]", "show the host's FILE at PATH, above every layer"},
+	{OPT_ALSO_MOUNT, 0, "also-mount", "DIR", "mount the same tree there too"},
 	{OPT_READONLY, 0, "readonly", NULL, "change nothing"},
 	{OPT_CACHE, 0, "cache", "MODE", "always (default), auto, metadata or never: what the guest may remember"},
 	{OPT_WRITEBACK, 0, "writeback", NULL, "the guest may collect writes"},
@@ -317,6 +319,9 @@ static int set_word(struct serve *s, const struct args *a, int id)
 		return number_fd(s, "--fd", a->value, &s->fd);
 	case OPT_CONTROL:
 		return number_fd(s, "--worker-control", a->value, &s->control);
+	case OPT_ALSO_MOUNT:
+		s->also_mount = a->value;
+		return CMD_OK;
 	case OPT_GROUP:
 		return set_group(s, a->value);
 	case OPT_TAG:
@@ -413,6 +418,8 @@ static int serve_complete(struct serve *s)
 							  : "say with --socket=PATH where the virtual machine connects");
 	if (!s->mount.lowers.n && !s->mount.upper)
 		return cmd_usage(s->cmd, "there is nothing to serve: say with -o lowerdir=DIR[:DIR...] what to show");
+	if (s->also_mount && s->mount.writeback)
+		return cmd_usage(s->cmd, "--also-mount and --writeback do not go together: two clients cannot both hold writes back");
 	return CMD_OK;
 }
 

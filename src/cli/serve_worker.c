@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/scope.h"
@@ -22,6 +23,7 @@
 #include "store/store.h"
 
 #define INIT_GUEST "/init.krun"
+#define SHARED_TIMEOUT_NS VN_NS_PER_SEC
 
 /*
  * Alone we end on SIGTERM and SIGINT. Under a keeper these are the keeper's to
@@ -144,8 +146,10 @@ static void session_policy(const struct serve *s, struct vf_policy *p)
 	p->writeback = s->mount.writeback;
 	p->noacl = s->mount.noacl;
 	p->no_readdirplus = s->no_readdirplus;
-	if (s->cache != SERVE_CACHE_ALWAYS)
+	if (s->cache != SERVE_CACHE_ALWAYS || s->also_mount)
 		p->auto_inval = true;
+	if (s->also_mount) /* a guest cannot be told what the mount changes: it has to ask again */
+		p->entry_timeout = p->attr_timeout = p->negative_timeout = SHARED_TIMEOUT_NS;
 	if (s->cache == SERVE_CACHE_NEVER)
 		p->entry_timeout = p->attr_timeout = p->negative_timeout = 0;
 }
@@ -173,7 +177,7 @@ static int run_source(struct serve *s, struct vhost_device *d, int stop, struct 
 	return rc ? vn_err_sys(err, rc, "the socket failed") : 0;
 }
 
-static int serve_tree(struct serve *s, struct ovl_tree *t, int stop, struct vn_err *err)
+static int serve_device(struct serve *s, struct ovl_tree *t, struct serve_mount *mount, int stop, struct vn_err *err)
 {
 	struct vf_session_config session = {.fs = ovl_fs(t)};
 	struct vhost_device_config config = {
@@ -184,6 +188,7 @@ static int serve_tree(struct serve *s, struct ovl_tree *t, int stop, struct vn_e
 		.workers = s->workers,
 		.poll_us = s->poll_us,
 	};
+	struct serve_control *control;
 	struct vhost_device *d;
 	int rc;
 
@@ -192,8 +197,24 @@ static int serve_tree(struct serve *s, struct ovl_tree *t, int stop, struct vn_e
 	rc = vhost_device_new(&config, &d);
 	if (rc)
 		return vn_err_sys(err, rc, "the device cannot be made");
-	rc = run_source(s, d, stop, err);
+	rc = serve_control_start(s, t, d, mount, &control, err);
+	if (!rc) {
+		rc = run_source(s, d, stop, err);
+		serve_control_stop(control);
+	}
 	vhost_device_free(d);
+	return rc;
+}
+
+static int serve_tree(struct serve *s, struct ovl_tree *t, int stop, struct vn_err *err)
+{
+	struct serve_mount *mount;
+	int rc = serve_mount_start(s, t, &mount, err);
+
+	if (rc)
+		return rc;
+	rc = serve_device(s, t, mount, stop, err);
+	serve_mount_stop(mount);
 	return rc;
 }
 

@@ -53,10 +53,10 @@ struct vhost_device {
 	struct vhost_log *log;          /* as SET_LOG_BASE gave it; used while LOG_ALL is agreed */
 	struct vhost_inflight *inflight; /* NULL: nothing survives us */
 
-	struct vf_session *session;     /* NULL: no queue has been started */
+	struct vf_session *session;     /* NULL: no queue has been started; changes under record_lock */
 	struct vhost_session_record record; /* of the session, as in the in-flight region */
 	unsigned recorded;              /* vf_session_changes() when the record was written */
-	pthread_mutex_t record_lock;    /* queue threads write the record after INIT */
+	pthread_mutex_t record_lock;    /* queue threads write the record after INIT; guards session against other threads */
 	uint64_t kept_id;               /* session that a front end left and may take up again, 0: none */
 	int state_fd;                   /* of a device state that is being loaded, -1: none */
 	int state_error;                /* of the last transfer, for CHECK_DEVICE_STATE */
@@ -107,6 +107,9 @@ int vhost_device_read_config(const struct vhost_device *d, uint32_t offset, uint
 
 /* Begins the session if there is none. */
 int vhost_device_begin_session(struct vhost_device *d) VN_MUST_CHECK;
+
+/* Calls fn with the session (NULL: there is none), which does not end meanwhile. For any thread. */
+void vhost_device_with_session(struct vhost_device *d, void (*fn)(void *arg, const struct vf_session *s), void *arg);
 
 /* Writes the session's record if the session has changed (INIT). For any thread. */
 void vhost_device_record_session(struct vhost_device *d);

@@ -69,8 +69,21 @@ static void session_write_record(struct vhost_device *d)
 		vn_info("the in-flight region has no room for our session: a restart will need a new INIT");
 }
 
+static int session_restore(struct vhost_device *d, struct vf_session *s)
+{
+	return d->record.state_size ? vf_session_restore(s, d->record.state, d->record.state_size) : 0;
+}
+
+static void session_show(struct vhost_device *d, struct vf_session *s)
+{
+	vn_autounlock pthread_mutex_t *held = vn_lock(&d->record_lock);
+
+	d->session = s;
+}
+
 int vhost_device_begin_session(struct vhost_device *d)
 {
+	struct vf_session *s;
 	int err;
 
 	if (d->session)
@@ -79,21 +92,27 @@ int vhost_device_begin_session(struct vhost_device *d)
 	if (d->kept_id != d->record.id)
 		session_abandon(d, d->kept_id);
 	d->kept_id = 0;
-	err = session_open(d, d->record.id, &d->session);
+	err = session_open(d, d->record.id, &s);
 	if (err)
 		return err;
-	if (d->record.state_size)
-		err = vf_session_restore(d->session, d->record.state, d->record.state_size);
+	err = session_restore(d, s);
 	if (err) {
-		vf_session_free(d->session, true);
-		d->session = NULL;
+		vf_session_free(s, true);
 		return err;
 	}
-	d->recorded = vf_session_changes(d->session);
+	session_show(d, s);
+	d->recorded = vf_session_changes(s);
 	session_write_record(d);
 	for (unsigned i = 0; i < d->nqueues; i++)
-		d->queues[i].session = d->session;
+		d->queues[i].session = s;
 	return 0;
+}
+
+void vhost_device_with_session(struct vhost_device *d, void (*fn)(void *arg, const struct vf_session *s), void *arg)
+{
+	vn_autounlock pthread_mutex_t *held = vn_lock(&d->record_lock);
+
+	fn(arg, d->session);
 }
 
 void vhost_device_record_session(struct vhost_device *d)
@@ -161,17 +180,18 @@ static void device_forget(struct vhost_device *d)
 void vhost_device_detach(struct vhost_device *d, bool replaced)
 {
 	bool keep = d->record.kept || (replaced && d->inflight);
+	struct vf_session *s = d->session;
 
 	vhost_device_reset(d);
 	for (unsigned i = 0; i < d->nqueues; i++) {
 		vhost_queue_reset(&d->queues[i]);
 		d->queues[i].session = NULL;
 	}
-	if (d->session) {
+	session_show(d, NULL);
+	if (s) {
 		if (keep && !replaced)
 			d->kept_id = d->record.id;
-		vf_session_free(d->session, keep);
+		vf_session_free(s, keep);
 	}
-	d->session = NULL;
 	device_forget(d);
 }
