@@ -256,12 +256,18 @@ static bool xattr_is_acl(const char *name)
 	return !strcmp(name, OVL_ACL_ACCESS) || !strcmp(name, OVL_ACL_DEFAULT);
 }
 
-/* Names that no file of this tree can have. */
+/* Names that no file of this tree can have; answered as disk file systems do. */
 static int xattr_refuse(struct ovl_tree *t, const char *name)
 {
+	static const char *const namespaces[] = { "user.", "trusted.", "security." };
 	if (xattr_is_acl(name))
 		return t->noacl ? -EOPNOTSUPP : 0;
-	return !strncmp(name, "system.", 7) ? -EOPNOTSUPP : 0;
+	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+		size_t len = strlen(namespaces[i]);
+		if (!strncmp(name, namespaces[i], len))
+			return name[len] ? 0 : -EINVAL;
+	}
+	return -EOPNOTSUPP;
 }
 
 /* "There is none" is final for security.selinux: tools stop asking. */
