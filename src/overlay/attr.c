@@ -183,11 +183,28 @@ static int attr_set_locked(struct ovl_tree *t, const struct vn_ctx *ctx, struct 
 	return r;
 }
 
+static uint32_t attr_mode(struct ovl_node *n)
+{
+	pthread_rwlock_rdlock(&n->lock);
+	uint32_t mode = n->mode;
+	pthread_rwlock_unlock(&n->lock);
+	return mode;
+}
+
 int ovl_attr_set(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, const struct vn_setattr *set,
 		 struct vn_attr *out)
 {
-	if (!set->valid)
-		return ovl_node_attr(t, n, out);
+	/*
+	 * Nothing to set: Linux says so what a write, fallocate or copy by somebody
+	 * without privilege, or a chown to nobody else, takes away.
+	 */
+	static const struct vn_setattr kill = { .valid = VN_SET_KILL_SUIDGID };
+	if (!set->valid) {
+		uint32_t mode = atomic_load(&n->flags) & (OVL_NODE_VIRTUAL | OVL_NODE_DIR) ? 0 : attr_mode(n);
+		if (ovl_mode_killed(mode) == mode)
+			return ovl_node_attr(t, n, out);
+		set = &kill;
+	}
 	int r = ovl_touch(t, n);
 	if (r)
 		return r;
