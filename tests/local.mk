@@ -15,6 +15,8 @@ e2e_tests =
 vm_tests =
 quick_e2e_tests =
 concurrent_tests =
+# Programs that tests use.
+test_tools =
 # Sourced or used by tests, not tests themselves.
 test_data = tests/e2e/lib.sh
 
@@ -32,13 +34,15 @@ include tests/vhost/local.mk
 include tests/lib/local.mk
 include tests/cli/local.mk
 include tests/e2e/local.mk
+include tests/diff/local.mk
 include tests/fuzz/local.mk
 include tests/vm/local.mk
 
 if HAVE_CHECK
-check_PROGRAMS = $(unit_tests)
+check_PROGRAMS = $(unit_tests) $(test_tools)
 TESTS = $(unit_tests) $(script_tests) $(e2e_tests)
 else
+check_PROGRAMS = $(test_tools)
 TESTS = $(script_tests) $(e2e_tests)
 endif
 
