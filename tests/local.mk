@@ -32,6 +32,7 @@ include tests/fuse/local.mk
 include tests/guest/local.mk
 include tests/vhost/local.mk
 include tests/lib/local.mk
+include tests/semantics/local.mk
 include tests/cli/local.mk
 include tests/e2e/local.mk
 include tests/diff/local.mk
