@@ -17,10 +17,7 @@ cd home || exit 99
 as_nobody() { TMPDIR=$scratch/home/tmp timeout 120 setpriv --reuid nobody --regid nogroup --clear-groups "$@" </dev/null; }
 as_nobody test -x "$VENEER" || skip_all 'nobody cannot reach the program'
 
-mode=$(stat -c %a /dev/fuse)
-restore() { chmod "$mode" /dev/fuse; cleanup; }
-trap restore EXIT
-chmod 600 /dev/fuse
+dev_fuse 600
 out=$(as_nobody "$VENEER" mount -o lowerdir=low,upperdir=up mnt 2>&1)
 is $? 1 '/dev/fuse is closed to users: exit 1'
 like "$out" '/dev/fuse.*(chmod|root)' 'said with what to do'
@@ -30,7 +27,7 @@ is $? 1 'run: the same'
 like "$out" '/dev/fuse' 'said'
 check_fails 'nothing is made by it' test -e up
 
-chmod 666 /dev/fuse
+dev_fuse 666
 as_nobody unshare -Ur true 2>/dev/null || skip 'user namespaces' 'not allowed here'
 if as_nobody unshare -Ur true 2>/dev/null; then
 	is "$(as_nobody "$VENEER" run -q -- id -un)" nobody 'run in a user namespace: one stays who one is'

@@ -87,6 +87,18 @@ finish() {
 
 need_root() { [ "$(id -u)" -eq 0 ] || skip_all 'needs root'; }
 need_fuse() { [ -c /dev/fuse ] && [ -r /dev/fuse ] && [ -w /dev/fuse ] || skip_all 'needs /dev/fuse'; }
+# dev_fuse MODE: /dev/fuse has this mode until the script ends; scripts that want that wait for each other.
+dev_fuse_was=
+dev_fuse() {
+	if [ -z "$dev_fuse_was" ]; then
+		flock -o /tmp/veneer-dev-fuse.lock sh -c 'touch "$0/locked"; while [ -d "$0" ]; do sleep 0.2; done' "$scratch" \
+			</dev/null >/dev/null 2>&1 &
+		pids+=("$!")
+		eventually 600 test -e "$scratch/locked" || bail 'waiting for another test that sets the mode of /dev/fuse'
+		dev_fuse_was=$(stat -c %a /dev/fuse)
+	fi
+	chmod "$1" /dev/fuse
+}
 need() { # need COMMAND...
 	local c
 	for c; do command -v "$c" >/dev/null || skip_all "needs $c"; done
@@ -104,12 +116,17 @@ eventually() {
 	done
 }
 
-# mnt MNT OPTION...: `veneer mount OPTION... MNT`, checked to be live; bails when it is not.
+# mnt MNT OPTION...: `veneer mount OPTION... MNT`, checked to be live; bails when it is not. Tests run side by side,
+# and a mount namespace that another one makes keeps a copy of every mount until it ends: then the server before
+# this one goes on for as long, and its upper is in use.
 mnt() {
-	local dir=$1 out
+	local dir=$1 out end=$((SECONDS + 60))
 	shift
 	mounts+=("$dir")
-	out=$(timeout 60 "$VENEER" mount "$@" "$dir" 2>&1 </dev/null) || bail "veneer mount $* $dir: $out"
+	until out=$(timeout 60 "$VENEER" mount "$@" "$dir" 2>&1 </dev/null); do
+		[[ $out == *' is in use by process '* && $SECONDS -lt $end ]] || bail "veneer mount $* $dir: $out"
+		diag "still held: $out"
+	done
 	is_mounted "$dir" || bail "veneer mount $* $dir returned 0 and nothing is mounted: $out"
 }
 
@@ -149,6 +166,7 @@ force_unmount() {
 cleanup() {
 	local rc=$? i
 	trap - EXIT INT TERM
+	[ -z "$dev_fuse_was" ] || chmod "$dev_fuse_was" /dev/fuse
 	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
 		is_mounted "${mounts[i]}" && force_unmount "${mounts[i]}"
 	done

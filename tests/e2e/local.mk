@@ -24,7 +24,8 @@ e2e_tests += \
 	tests/e2e/kill_in_checkout.sh \
 	tests/e2e/many_layers.sh \
 	tests/e2e/messages.sh \
-	tests/e2e/metadata_copies_no_data.sh
+	tests/e2e/metadata_copies_no_data.sh \
+	tests/e2e/unprivileged_layers.sh
 quick_e2e_tests += \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/messages.sh
