@@ -62,11 +62,15 @@ AM_TESTS_ENVIRONMENT = \
 	VN_CPPFLAGS="-D_GNU_SOURCE $(SQLITE3_CFLAGS) $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(CHECK_CFLAGS)"; export VN_CPPFLAGS; \
 	CC='$(CC)'; export CC; SANITIZE='$(SANITIZE)'; export SANITIZE;
 
-# Everything, and the sets that scripts/test runs in its sanitizer builds.
+# Everything, and the sets that scripts/test runs in its sanitizer builds. What mounts
+# or boots runs alone: it looks at the machine's mounts and processes, and is timed.
 check-all:
-	$(MAKE) check TESTS='$(TESTS) $(vm_tests)'
+	rc=0; $(MAKE) check TESTS='$(unit_tests) $(script_tests)' || rc=1; \
+	$(MAKE) -j1 check TESTS='$(e2e_tests)' || rc=1; \
+	$(MAKE) -j1 check TESTS='$(vm_tests)' || rc=1; exit $$rc
 check-quick:
-	$(MAKE) check TESTS='$(unit_tests) $(quick_e2e_tests)'
+	rc=0; $(MAKE) check TESTS='$(unit_tests)' || rc=1; \
+	$(MAKE) -j1 check TESTS='$(quick_e2e_tests)' || rc=1; exit $$rc
 check-concurrent:
-	$(MAKE) check TESTS='$(concurrent_tests)'
+	$(MAKE) -j1 check TESTS='$(concurrent_tests)'
 .PHONY: check-all check-quick check-concurrent
