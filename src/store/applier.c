@@ -346,6 +346,16 @@ static int applier_reserve(struct store *s)
 	return rc;
 }
 
+/* Gives back the memory of a busy time. */
+static void applier_relax_locked(struct store *s)
+{
+	batch_fini(&s->applier.batch);
+	free(s->applier.buf);
+	s->applier.buf = NULL;
+	s->applier.cap = 0;
+	sqlite3_db_release_memory(s->writer.db);
+}
+
 /* Everything that is due now. `quiet`: nothing new came for a while. */
 static int applier_work(struct store *s, bool quiet)
 {
@@ -363,6 +373,8 @@ static int applier_work(struct store *s, bool quiet)
 	if (!rc && applier_checkpoint_due(s, &l, quiet)) {
 		applier_checkpoint_locked(s);
 		reserve_rebuild(s);
+		if (quiet)
+			applier_relax_locked(s);
 	}
 	pthread_mutex_unlock(&s->write_lock);
 	return rc;

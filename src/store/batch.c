@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define BATCH_KEEP 16384 /* elements whose memory stays for the next batch */
+
 void batch_init(struct batch *b)
 {
 	memset(b, 0, sizeof(*b));
@@ -30,7 +32,7 @@ void batch_reset(struct batch *b)
 {
 	bool replay = b->replay;
 
-	if (b->cap_inodes > 65536 || b->cap_dentries > 65536 || b->cap_subs > 65536)
+	if (b->cap_inodes > BATCH_KEEP || b->cap_dentries > BATCH_KEEP || b->cap_subs > BATCH_KEEP)
 		batch_fini(b);
 	b->ninodes = b->ndentries = b->nsubs = b->npaths = b->ngone = b->nflush = 0;
 	b->order = 0;
