@@ -21,9 +21,11 @@ libstore_la_SOURCES = \
 	src/store/reader.c src/store/reader.h \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c \
+	src/store/repair.c \
 	src/store/requests.c src/store/requests.h \
 	src/store/reserve.c \
 	src/store/ring.c src/store/ring.h \
+	src/store/salvage.c src/store/salvage.h \
 	src/store/schema.c src/store/schema.h \
 	src/store/seal.c \
 	src/store/seen.c \

@@ -29,16 +29,20 @@ int index_uuid(sqlite3 *db, const char *key, uint8_t uuid[16])
 	return layout_uuid_parse(text, uuid);
 }
 
+int index_error(int rc, const char *path, struct vn_err *err)
+{
+	if (rc == -EUCLEAN)
+		return vn_err_set(err, rc, "%s/index.db is damaged or no veneer index; `veneer check` tells more", path);
+	return vn_err_sys(err, rc, "cannot read %s/index.db", path);
+}
+
 int index_check_format(sqlite3 *db, const char *path, struct vn_err *err)
 {
 	int format = 0;
 	int rc = schema_format(db, &format);
 
-	if (rc == -EUCLEAN || (!rc && format < 1))
-		return vn_err_set(err, -EUCLEAN, "%s/index.db is damaged or no veneer index; `veneer check` tells more",
-				  path);
-	if (rc)
-		return vn_err_sys(err, rc, "cannot read %s/index.db", path);
+	if (rc || format < 1)
+		return index_error(rc ? rc : -EUCLEAN, path, err);
 	if (format > SCHEMA_FORMAT)
 		return vn_err_set(err, -EPROTONOSUPPORT,
 				  "%s/index.db has format %d, this version knows %d; use a newer veneer", path, format,
@@ -54,7 +58,7 @@ static int open_delta_meta(struct delta *d, struct vn_err *err)
 	int rc = reader_get(d->reader, &conn);
 
 	if (rc)
-		return vn_err_sys(err, rc, "cannot open %s/index.db", d->path);
+		return index_error(rc, d->path, err);
 	rc = index_check_format(conn.db, d->path, err);
 	if (!rc) {
 		rc = index_uuid(conn.db, "uuid", uuid);

@@ -35,7 +35,7 @@ static int upper_is_clean(const char *path, struct vn_err *err)
 		return 0;
 	rc = schema_open(path, SCHEMA_IMMUTABLE, &db);
 	if (rc)
-		return vn_err_sys(err, rc, "cannot open %s/index.db", path);
+		return index_error(rc, path, err);
 	rc = index_check_format(db, path, err);
 	if (!rc && meta_get(db, "clean", &clean))
 		rc = vn_err_set(err, -EUCLEAN, "%s/index.db lacks its state; it is damaged", path);
@@ -108,6 +108,24 @@ static bool parents_line(const char **text, uint64_t *id, uint64_t *applied, cha
 	snprintf(path, PATH_MAX, "%.*s", (int)(end - *text - n), *text + n);
 	*text = end + 1;
 	return true;
+}
+
+int parents_paths(char *recorded, const char **paths, size_t max)
+{
+	size_t n = 0;
+
+	for (char *line = recorded, *end; n < max && (end = strchr(line, '\n')); line = end + 1) {
+		char *path = line;
+
+		*end = '\0';
+		for (int i = 0; path && i < 3; i++) {
+			path = strchr(path, ' ');
+			path = path ? path + 1 : NULL;
+		}
+		if (path)
+			paths[n++] = path;
+	}
+	return (int)n;
 }
 
 /* Compares what `who` was made over with the parents that are given from `first` on. */

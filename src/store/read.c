@@ -545,20 +545,25 @@ static int read_scan_dentry(struct store *s, size_t i, sqlite3_stmt *st, store_s
 	return fn(arg, parent, name, len, (uint64_t)sqlite3_column_int64(st, 2));
 }
 
+static int read_scan_delta(struct store *s, size_t i, store_inode_fn fn, void *arg)
+{
+	struct read r;
+	int rc = read_begin(&r, &s->order[i], READER_ALL_INODES, 0);
+
+	if (rc)
+		return rc;
+	while ((rc = read_step(&r)) > 0 && !(rc = read_scan_inode(s, i, r.st, fn, arg)))
+		;
+	read_end(&r);
+	return rc;
+}
+
 int store_scan_inodes(struct store *s, store_inode_fn fn, void *arg)
 {
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < s->norder; i++) {
-		struct read r;
-
-		rc = read_begin(&r, &s->order[i], READER_ALL_INODES, 0);
-		if (rc)
-			return rc;
-		while ((rc = read_step(&r)) > 0 && !(rc = read_scan_inode(s, i, r.st, fn, arg)))
-			;
-		read_end(&r);
-	}
+	for (size_t i = 0; !rc && i < s->norder; i++)
+		rc = read_scan_delta(s, i, fn, arg);
 	return rc;
 }
 

@@ -141,6 +141,8 @@ int recover_head(struct store *s, struct vn_err *err);
 int store_add_delta(struct store *s, char *path, enum schema_mode mode, int lockfd, struct vn_err *err);
 /* Is this an index of ours, of a format that is known? path is the directory, for the sentence. */
 int index_check_format(sqlite3 *db, const char *path, struct vn_err *err);
+/* The sentence for an index that cannot be used. Returns rc. */
+int index_error(int rc, const char *path, struct vn_err *err);
 int index_uuid(sqlite3 *db, const char *key, uint8_t uuid[16]);
 
 /* upper.c */
@@ -169,6 +171,8 @@ int upper_rest(const char *path, unsigned wait_ms, struct vn_err *err);
 int parents_open(struct store *s, const struct store_config *config, size_t *at, struct vn_err *err);
 /* What is recorded of n parents; malloc()ed. */
 int parents_text(struct store *s, const size_t *at, size_t n, char **text);
+/* The paths in what is recorded, which is cut up for it. Returns how many. */
+int parents_paths(char *recorded, const char **paths, size_t max);
 /* Compares what the upper `who` was made over with the parents that are given. -ENOTUNIQ, -ESTALE. */
 int parents_match(struct store *s, const char *who, const char *recorded, const size_t *at, size_t n,
 		  struct vn_err *err);

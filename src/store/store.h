@@ -316,4 +316,13 @@ int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first 
 typedef void (*store_problem_fn)(void *arg, const char *sentence);
 int store_check(struct store *s, store_problem_fn problem, void *arg);
 
+/*
+ * Repairs an upper that is not in use: keeps every consistent part, and tells
+ * each thing that was changed or lost. config names the upper, and its parents where
+ * they are not where they were.
+ * Sealed deltas are not touched. Returns the number of repairs, or a negative
+ * errno with a sentence. What lost its place is named /lost+found.NUMBER.
+ */
+int store_repair(const struct store_config *config, store_problem_fn told, void *arg, struct vn_err *err);
+
 #endif

@@ -180,8 +180,7 @@ static int upper_head_db(struct store *s, const struct store_config *config, con
 	if (!rc)
 		rc = schema_format(*db, &format);
 	if (rc)
-		return rc == -EUCLEAN ? index_check_format(*db, s->path, err) :
-					vn_err_sys(err, rc, "cannot open %s/index.db", s->path);
+		return index_error(rc, s->path, err);
 	if (!format && config->create)
 		return upper_create(s, config, *db, at, err);
 	rc = index_check_format(*db, s->path, err);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
-store_tests = tests/store/store tests/store/layers tests/store/merge tests/store/snapshots tests/store/space
+store_tests = tests/store/store tests/store/damage tests/store/layers tests/store/merge tests/store/snapshots tests/store/space
 unit_tests += $(store_tests) tests/store/power
 concurrent_tests += $(store_tests)
 
@@ -16,3 +16,5 @@ tests_store_merge_SOURCES = tests/store/merge.c tests/store/help.h
 tests_store_merge_LDADD = $(test_libs) $(store_libs)
 tests_store_power_SOURCES = tests/store/power.c tests/store/help.h
 tests_store_power_LDADD = $(test_libs) $(store_libs)
+tests_store_damage_SOURCES = tests/store/damage.c tests/store/help.h
+tests_store_damage_LDADD = $(test_libs) $(store_libs)
