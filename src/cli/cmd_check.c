@@ -13,13 +13,14 @@
 static const struct arg_opt check_opts[] = {
 	{'q', 'q', "quiet", NULL, "print problems only"},
 	{'j', 0, "json", NULL, "a JSON object"},
+	{'R', 0, "repair", NULL, "keep what is consistent, change or drop the rest, and tell each thing"},
 	{'L', 0, "lower", "LOWER", "where a lower directory is now, top first (default: as recorded)"},
 	{0},
 };
 
 struct check {
 	const char *upper;
-	bool quiet, json;
+	bool quiet, json, repair;
 	json_t *problems;
 	int n;
 };
@@ -59,13 +60,30 @@ static int check_report(const struct check *c)
 	return c->n ? CMD_FAILED : CMD_OK;
 }
 
+static void check_repaired(void *arg, const char *sentence)
+{
+	const struct check *c = arg;
+
+	fprintf(c->json ? stderr : stdout, "repaired: %s\n", sentence);
+}
+
+/* What is left after it is looked for as without it. */
+static int check_repair(struct check *c, struct vn_err *err)
+{
+	struct store_config config = {.upper = c->upper};
+
+	return c->repair ? store_repair(&config, check_repaired, c, err) : 0;
+}
+
 static int check_do(struct check *c, const struct words *lowers)
 {
 	struct vn_err err = {0};
 	struct rest r;
-	int ret = rest_open(&r, c->upper, lowers, &err);
+	int ret = check_repair(c, &err);
 	int code;
 
+	if (ret >= 0)
+		ret = rest_open(&r, c->upper, lowers, &err);
 	if (ret < 0)
 		return cmd_fail("%s", vn_err_text(&err));
 	c->problems = json_array();
@@ -87,6 +105,7 @@ static int check_run(const struct cmd *cmd, int argc, char **argv)
 	while (code < 0 && (id = args_next(&a)) != ARGS_END) {
 		c.quiet |= id == 'q';
 		c.json |= id == 'j';
+		c.repair |= id == 'R';
 		if (id == ARGS_EXIT)
 			code = a.code;
 		else if (id == 'L')
@@ -105,12 +124,15 @@ static int check_run(const struct cmd *cmd, int argc, char **argv)
 const struct cmd cmd_check = {
 	.name = "check",
 	.summary = "verify a writable layer",
-	.synopsis = "[-q] [--json] [--lower=LOWER]... UPPER",
+	.synopsis = "[-q] [--json] [--repair] [--lower=LOWER]... UPPER",
 	.text = "Looks at every row of the index and every data file of the writable layer UPPER,\n"
 		"and at what its changes stand on in the lower directories. Prints each problem as\n"
-		"one sentence. Exit code 0: clean, 1: problems were found or it cannot be opened.\n",
+		"one sentence. Exit code 0: clean, 1: problems were found or it cannot be opened.\n"
+		"With --repair, what is consistent is kept, the rest is changed or dropped, and each\n"
+		"such thing is told; what lost its place is named /lost+found.NUMBER.\n",
 	.example = "  veneer check ./layer\n"
-		   "  ./layer is clean\n",
+		   "  ./layer is clean\n"
+		   "  veneer check --repair ./layer\n",
 	.opts = check_opts,
 	.run = check_run,
 };
