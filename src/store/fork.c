@@ -186,12 +186,38 @@ static int fork_refs(const struct fork *f, bool remove)
 	return rc;
 }
 
-/* Refs are there; is what they hold still there too? Whoever removes looks at refs after changing the chain. */
+static bool fork_in_chain(const char *owner, uint64_t id)
+{
+	vn_autoclose int fd = open(owner, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct chain c;
+	bool found = false;
+
+	if (fd < 0 || chain_read(&c, fd))
+		return false;
+	for (size_t i = 0; i < c.n; i++)
+		found |= c.entries[i].id == id && !c.entries[i].path;
+	chain_fini(&c);
+	return found;
+}
+
+/*
+ * Refs are there; is what they hold still in the chain? Whoever removes a delta
+ * takes it out of the chain before looking at refs. A delta of an upper that the
+ * origin was forked from may have left that chain long ago: the origin's ref
+ * holds it.
+ */
 static int fork_check_deltas(const struct fork *f)
 {
 	for (size_t i = 0; i < f->chain.n; i++) {
-		if (access(f->chain.entries[i].path, F_OK) < 0)
+		const struct chain_entry *e = &f->chain.entries[i];
+		vn_autofree char *owner = fork_owner(e->path);
+
+		if (!owner)
+			return -ENOMEM;
+		if (access(e->path, F_OK) < 0)
 			return -errno;
+		if (!strcmp(owner, f->origin) && !fork_in_chain(owner, e->id))
+			return -ESTALE;
 	}
 	return 0;
 }

@@ -193,6 +193,19 @@ static bool head_in_chain(const struct chain *c, uint64_t id)
 	return false;
 }
 
+int head_discard(int dirfd, uint64_t id)
+{
+	char from[48], to[48];
+
+	if (fork_refers(dirfd, id))
+		return 0;
+	snprintf(from, sizeof(from), "deltas/%016" PRIx64, id);
+	snprintf(to, sizeof(to), "trash/%016" PRIx64, id);
+	if (mkdirat(dirfd, "trash", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return renameat(dirfd, from, dirfd, to) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 /* Deltas that no chain names: of a merge or a rollback that was cut short, or of a fork that is gone. */
 static int head_sweep_deltas(int dirfd, const struct chain *c)
 {
@@ -212,8 +225,8 @@ static int head_sweep_deltas(int dirfd, const struct chain *c)
 
 		if (sscanf(e->d_name, "%16" SCNx64 "%n", &id, &n) != 1 || n != 16 || e->d_name[n])
 			continue;
-		if (!head_in_chain(c, id) && !fork_refers(dirfd, id))
-			rc = head_remove_tree(fd, e->d_name);
+		if (!head_in_chain(c, id))
+			rc = head_discard(dirfd, id);
 	}
 	return rc;
 }
@@ -229,8 +242,6 @@ int head_recover(int dirfd, const char *path, struct vn_err *err)
 		rc = head_roll(dirfd, path, &c);
 	if (!rc)
 		rc = head_remove_tree(dirfd, "next");
-	if (!rc)
-		rc = head_remove_tree(dirfd, "trash");
 	if (!rc)
 		rc = head_sweep_deltas(dirfd, &c);
 	chain_fini(&c);

@@ -8,6 +8,7 @@
  *	roll      the old index.db and data/ move to deltas/ID (seal) or trash/ID
  *	          (rollback), those of next/ take their place, next/ goes
  *	settle    `chain` is replaced by itself without the step; trash/ is emptied
+ *	          by the stock thread, now or after the next opening
  *
  * Dying before the commit leaves next/, which the following opening removes;
  * dying behind it leaves a step, which the following opening rolls to its end.
@@ -41,6 +42,8 @@ int head_commit(struct store *s, struct chain *c, const char *kind, uint64_t id)
 int head_recover(int dirfd, const char *path, struct vn_err *err);
 /* Is there something that head_recover would do? */
 bool head_is_pending(const char *path);
+/* Moves a sealed delta that the chain does not name to trash/, unless a fork needs it. */
+int head_discard(int dirfd, uint64_t id);
 /* Removes a directory and all that is in it. */
 int head_remove_tree(int dirfd, const char *name);
 

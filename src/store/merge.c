@@ -494,15 +494,6 @@ static int merge_adopt(struct merge *m)
 	return 0;
 }
 
-static void merge_remove_dir(struct store *s, uint64_t id)
-{
-	char dir[48];
-
-	snprintf(dir, sizeof(dir), "deltas/%016" PRIx64, id);
-	if (!fork_refers(s->dirfd, id))
-		head_remove_tree(s->dirfd, dir);
-}
-
 static int merge_pair(struct store *s, size_t at)
 {
 	struct merge m = { .s = s, .new = &s->order[at], .old = &s->order[at + 1], .fd = -1, .datafd = -1 };
@@ -516,12 +507,13 @@ static int merge_pair(struct store *s, size_t at)
 		if (rc)
 			store_fail(s, rc, "taking up the merged snapshot");
 	} else if (m.id) {
-		merge_remove_dir(s, m.id);
+		head_discard(s->dirfd, m.id);
 	}
 	if (!rc && !(rc = fault_hit(FAULT_STEP))) {
-		merge_remove_dir(s, old);
-		merge_remove_dir(s, new);
+		head_discard(s->dirfd, old);
+		head_discard(s->dirfd, new);
 	}
+	stock_empty_trash(s);
 	if (m.fd >= 0)
 		close(m.fd);
 	if (m.datafd >= 0)

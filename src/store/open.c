@@ -156,6 +156,8 @@ static int open_threads(struct store *s, struct vn_err *err)
 
 	if (!rc)
 		rc = stock_start(s);
+	if (!rc && faccessat(s->dirfd, "trash", F_OK, 0) == 0)
+		stock_empty_trash(s);
 	if (!rc && !s->clean_start)
 		stock_sweep(s, s->datas.next);
 	return rc ? vn_err_sys(err, rc, "cannot start the store's threads") : 0;

@@ -152,17 +152,14 @@ static int rollback_order(struct store *s, size_t place)
 	return 0;
 }
 
-/* Directories of sealed deltas that nothing refers to any more. */
+/* Sealed deltas that nothing refers to any more go with the old head. */
 static void rollback_sweep(struct store *s, const struct chain *gone)
 {
-	char dir[48];
-
 	for (size_t i = 0; i < gone->n; i++) {
-		snprintf(dir, sizeof(dir), "deltas/%016" PRIx64, gone->entries[i].id);
-		if (!gone->entries[i].path && !fork_refers(s->dirfd, gone->entries[i].id))
-			head_remove_tree(s->dirfd, dir);
+		if (!gone->entries[i].path)
+			head_discard(s->dirfd, gone->entries[i].id);
 	}
-	head_remove_tree(s->dirfd, "trash");
+	stock_empty_trash(s);
 }
 
 static int rollback_switch(struct store *s, const char *name, size_t place, struct index_facts *f)

@@ -2,6 +2,7 @@
 #include "store/stock.h"
 
 #include "store/data.h"
+#include "store/head.h"
 #include "store/sqlerr.h"
 #include "store/state.h"
 
@@ -178,7 +179,12 @@ static void *stock_main(void *arg)
 			stock_fill_locked(s);
 		} else if (k->ndead) {
 			stock_remove_locked(s);
-		} else if (below) {
+		} else if (k->trash && !k->stop) {
+			k->trash = false;
+			pthread_mutex_unlock(&k->lock);
+			head_remove_tree(s->dirfd, "trash");
+			pthread_mutex_lock(&k->lock);
+		} else if (below && !k->stop) {
 			pthread_mutex_unlock(&k->lock);
 			stock_sweep_run(s, below);
 			pthread_mutex_lock(&k->lock);
@@ -259,6 +265,14 @@ void stock_drain(struct store *s)
 	while (k->started && (k->ndead || k->busy))
 		pthread_cond_wait(&k->idle, &k->lock);
 	pthread_mutex_unlock(&k->lock);
+}
+
+void stock_empty_trash(struct store *s)
+{
+	pthread_mutex_lock(&s->stock.lock);
+	s->stock.trash = true;
+	pthread_cond_signal(&s->stock.wake);
+	pthread_mutex_unlock(&s->stock.lock);
 }
 
 void stock_sweep(struct store *s, uint64_t below)

@@ -34,6 +34,7 @@ struct stock {
 	uint64_t *dead;   /* data files to remove; no committed row names them */
 	size_t ndead, cap_dead;
 	uint64_t made_low, made_high; /* data files made since their directories were flushed: [low, high) */
+	bool trash;          /* trash/ is to be removed */
 	uint64_t sweep_below; /* stray files below this number are looked for; 0: done */
 };
 
@@ -48,6 +49,8 @@ void stock_remove(struct store *s, const uint64_t *numbers, size_t n);
 void stock_drain(struct store *s);
 /* Flushes the directories of data files made since the last time: no row may outlive its file's name. */
 int stock_flush_names(struct store *s);
+/* Starts the removal of trash/. */
+void stock_empty_trash(struct store *s);
 /* Starts a search for data files with numbers below `below` that no row names. */
 void stock_sweep(struct store *s, uint64_t below);
 
