@@ -56,12 +56,17 @@ struct veneer_virtual {
 	const char *path;      /* in the tree, e.g. "/init.krun"; missing directories on the way appear, too */
 	const char *host_file; /* copied when the tree is opened */
 	const void *bytes;     /* `length` bytes, copied */
-	/* Called for each read, from any thread: writes at most `size` bytes, returns how many, 0 at the end, or a negative errno. */
+	/* Called from any thread: writes at most `size` bytes, returns how many, 0 at the end, or a negative errno. */
 	ssize_t (*read)(void *arg, uint64_t offset, void *buf, size_t size);
 	void *arg;
-	uint64_t length;       /* of bytes; with read: the length that stat shows */
+	uint64_t length;       /* of bytes, or of what read gives */
 	uint32_t mode;         /* permission bits; 0: 0444, or 0555 for an executable host file */
 	uint32_t one_shot;     /* 1: the first lookup finds it, later ones do not */
+	/*
+	 * With read: 1: the content changes. It is taken anew, at most `length` bytes,
+	 * each time the file is looked at, and the reads that follow see that state.
+	 */
+	uint32_t live;
 };
 
 #define VENEER_READONLY (1u << 0)        /* change nothing */

@@ -184,6 +184,7 @@ const struct cmd cmd_mount = {
 		"  volatile                   never wait for the disk; a crash loses the layer\n"
 		"  writeback                  let the kernel collect writes\n"
 		"  noacl                      no POSIX access control lists\n"
+		"  stats                      show the server's counters as /.veneer/stats\n"
 		"  virtual=PATH=FILE[:MODE]   as --virtual\n"
 		"  squash_to_root, squash_to_uid=N, squash_to_gid=N, static_nlink, allow_other,\n"
 		"  and those of mount(8). fuse-overlayfs' other options are accepted.\n",

@@ -196,6 +196,7 @@ MOUNT_OPTIONS_SWITCH(writeback)
 MOUNT_OPTIONS_SWITCH(is_volatile)
 MOUNT_OPTIONS_SWITCH(noacl)
 MOUNT_OPTIONS_SWITCH(static_nlink)
+MOUNT_OPTIONS_SWITCH(stats)
 MOUNT_OPTIONS_SWITCH(accept_changed_lowers)
 MOUNT_OPTIONS_SWITCH(debug)
 
@@ -221,6 +222,7 @@ static const struct {
 	{"noacl", opt_noacl},
 	{"acl", opt_acl},
 	{"static_nlink", opt_static_nlink},
+	{"stats", opt_stats},
 	{"squash_to_root", opt_squash_to_root},
 	{"squash_to_uid", opt_squash_uid},
 	{"squash_to_gid", opt_squash_gid},

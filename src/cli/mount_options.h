@@ -42,6 +42,7 @@ struct mount_options {
 	bool writeback;
 	bool is_volatile;
 	bool noacl, static_nlink;
+	bool stats; /* show the counters as /.veneer/stats */
 	bool accept_changed_lowers;
 	bool debug;
 	unsigned commit_s;              /* 0: the default */

@@ -21,6 +21,10 @@
 #include "overlay/overlay.h"
 #include "store/store.h"
 
+/* More than the text of /.veneer/stats ever has. */
+#define STATS_SIZE 65536
+#define STATS_STEP 4096
+
 struct server {
 	const struct layers *layers;
 	const struct mount_options *options;
@@ -46,12 +50,10 @@ static int server_verb_settle(void *arg, const char *rest, char **reply, struct 
 	return ret < 0 ? vn_err_sys(err, ret, "the server cannot write all changes to the index") : 0;
 }
 
-static int server_verb_stats(void *arg, const char *rest, char **reply, struct vn_err *err)
+static char *server_stats(struct server *s)
 {
-	struct server *s = arg;
-	const struct vf_session *session = vf_devfuse_session(s->mount);
-	struct stats_source source = {
-		.session = session,
+	const struct stats_source source = {
+		.session = vf_devfuse_session(s->mount),
 		.tree = s->tree,
 		.mount = s->target,
 		.upper = s->layers->upper,
@@ -61,11 +63,40 @@ static int server_verb_stats(void *arg, const char *rest, char **reply, struct v
 		.before = &s->before,
 	};
 
-	*reply = stats_json(&source);
+	return stats_json(&source);
+}
+
+/*
+ * The content of /.veneer/stats. Blanks at the end keep its length the same from
+ * one look to the next: a reader whose cache is a moment behind then sees an older
+ * state, and never the end of one behind the start of another.
+ */
+static ssize_t server_read_stats(void *arg, uint64_t off, void *buf, size_t size)
+{
+	struct server *s = arg;
+	vn_autofree char *json = s->mount ? server_stats(s) : NULL;
+	vn_autofree char *text = NULL;
+	int len = json ? asprintf(&text, "%-*s", (int)((strlen(json) + 512) / STATS_STEP + 1) * STATS_STEP, json) : -1;
+
+	if (len < 0)
+		return -EAGAIN;
+	if (off >= (uint64_t)len)
+		return 0;
+	if (size > (uint64_t)len - off)
+		size = (size_t)((uint64_t)len - off);
+	memcpy(buf, text + off, size);
+	return (ssize_t)size;
+}
+
+static int server_verb_stats(void *arg, const char *rest, char **reply, struct vn_err *err)
+{
+	struct server *s = arg;
+
+	*reply = server_stats(s);
 	if (!*reply)
 		return vn_err_sys(err, -ENOMEM, "the server cannot tell its counters");
 	if (strcmp(rest, "reset") == 0) {
-		vf_session_stats(session, &s->before);
+		vf_session_stats(vf_devfuse_session(s->mount), &s->before);
 		s->since = time(NULL);
 	}
 	return 0;
@@ -163,10 +194,18 @@ static int server_open_tree(struct server *s, struct vn_err *err)
 		.static_nlink = o->static_nlink,
 		.squash_uid = o->squash_uid,
 		.squash_gid = o->squash_gid,
-		.virtuals = o->virtuals,
-		.nvirtuals = o->nvirtuals,
 	};
-	int ret = 0;
+	vn_autofree struct ovl_virtual *virtuals = calloc(o->nvirtuals + 1, sizeof(*virtuals));
+	int ret = virtuals ? 0 : vn_err_sys(err, -ENOMEM, "cannot open the tree");
+
+	if (ret < 0)
+		return ret;
+	if (o->nvirtuals)
+		memcpy(virtuals, o->virtuals, o->nvirtuals * sizeof(*virtuals));
+	virtuals[o->nvirtuals] = (struct ovl_virtual){
+		.path = "/.veneer/stats", .read = server_read_stats, .arg = s, .size = STATS_SIZE, .live = true};
+	config.virtuals = virtuals;
+	config.nvirtuals = o->nvirtuals + o->stats;
 
 	/* Made here and not by the store: the lowers have to be told where it is, to leave it out. */
 	if (s->layers->upper_was == UPPER_MISSING && mkdir(s->layers->upper, 0700) < 0)

@@ -37,7 +37,7 @@ static void open_virtuals(struct ovl_virtual *to, const struct veneer_virtual *f
 		to[i] = (struct ovl_virtual){
 			.path = from[i].path, .host_file = from[i].host_file, .bytes = from[i].bytes,
 			.size = from[i].length, .read = from[i].read, .arg = from[i].arg, .mode = from[i].mode,
-			.one_shot = from[i].one_shot,
+			.one_shot = from[i].one_shot, .live = from[i].live,
 		};
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "overlay/attr.h"
 #include "overlay/tree.h"
+#include "overlay/virtual.h"
 #include "overlay/xattr.h"
 
 /* FS_*_FL of FS_IOC_GETFLAGS */
@@ -60,6 +61,8 @@ int ovl_node_attr_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr 
 		.blksize = 4096,
 		.flags = ovl_flags_wire(n),
 	};
+	if (atomic_load(&n->flags) & OVL_NODE_VIRTUAL && !ovl_is_dir(n))
+		return ovl_virtual_look(n, &out->size);
 	return 0;
 }
 

@@ -23,9 +23,10 @@ struct ovl_virtual {
 	const char *host_file; /* content copied from this host file at open; or */
 	const void *bytes;     /* these bytes, copied; or */
 	size_t size;
-	/* content made at each read: writes at most `size` bytes at `off`, returns the count, 0 at the end, or -errno. */
+	/* content from a callback: writes at most `size` bytes at `off`, returns the count, 0 at the end, or -errno. */
 	ssize_t (*read)(void *arg, uint64_t off, void *buf, size_t size);
 	void *arg;
+	bool live;             /* with read: made anew, at most `size` bytes, each time the file is looked at; else it has `size` bytes that do not change */
 	uint32_t mode;         /* permission bits; 0: 0555 for an executable host file, else 0444 */
 	bool one_shot;         /* can be looked up once, then it is gone */
 };

@@ -361,6 +361,17 @@ static void verb_cached(const struct verb *v)
 		atomic_fetch_or(&v->n->flags, OVL_NODE_CACHED);
 }
 
+/* Content that changes must not stay in the client's cache. */
+static ssize_t verb_read_virtual(const struct verb *v, const struct vn_ctx *ctx, uint64_t off, const struct iovec *iov,
+				 int iovcnt)
+{
+	const struct vn_notify *notify = &ctx->session->config.notify;
+	ssize_t n = ovl_virtual_read(v->n, off, iov, iovcnt);
+	if (n >= 0 && ovl_virtual_is_live(v->n) && notify->inval_inode)
+		notify->inval_inode(notify->arg, ovl_nodeid(v->t, v->n), 0, 0);
+	return n;
+}
+
 static ssize_t verb_read(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off,
 			 const struct iovec *iov, int iovcnt)
 {
@@ -371,7 +382,7 @@ static ssize_t verb_read(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t no
 	if (r)
 		return r;
 	if (verb_virtual(&v))
-		return ovl_virtual_read(v.n, off, iov, iovcnt);
+		return verb_read_virtual(&v, ctx, off, iov, iovcnt);
 	verb_cached(&v);
 	return ovl_data_read(v.t, v.n, off, iov, iovcnt);
 }

@@ -22,8 +22,12 @@ struct ovl_vfile {
 	int fd; /* -1: from the callback */
 	ssize_t (*read)(void *arg, uint64_t off, void *buf, size_t size);
 	void *arg;
-	bool one_shot;
+	bool one_shot, live;
 	atomic_bool used;
+	/* live: the state that was last looked at */
+	pthread_mutex_t lock;
+	char *text;
+	size_t len, max;
 };
 
 /* One name: a file (node set, no children) or a directory on the way to one. */
@@ -167,6 +171,9 @@ static int virtual_content(const struct ovl_virtual *v, struct ovl_vfile *f, uin
 	f->read = v->read;
 	f->arg = v->arg;
 	f->one_shot = v->one_shot;
+	f->live = v->read && v->live;
+	f->max = v->size;
+	pthread_mutex_init(&f->lock, NULL);
 	if (v->read)
 		return 0;
 	f->fd = virtual_memory();
@@ -186,6 +193,17 @@ static int virtual_content(const struct ovl_virtual *v, struct ovl_vfile *f, uin
 	return virtual_copy(from, f->fd, size);
 }
 
+static void virtual_file_free(struct ovl_vfile *f)
+{
+	if (!f)
+		return;
+	if (f->fd >= 0)
+		close(f->fd);
+	pthread_mutex_destroy(&f->lock);
+	free(f->text);
+	free(f);
+}
+
 static int virtual_file(struct ovl_tree *t, const struct ovl_virtual *v, struct ovl_vdir *d)
 {
 	struct ovl_vfile *f = calloc(1, sizeof(*f));
@@ -196,9 +214,7 @@ static int virtual_file(struct ovl_tree *t, const struct ovl_virtual *v, struct 
 	if (!r)
 		r = virtual_make(t, false, S_IFREG | mode, &n);
 	if (r) {
-		if (f && f->fd >= 0)
-			close(f->fd);
-		free(f);
+		virtual_file_free(f);
 		return r;
 	}
 	n->vfile = f;
@@ -279,10 +295,8 @@ void ovl_virtual_close(struct ovl_tree *t)
 {
 	for (size_t i = 0; i < t->nvnodes; i++) {
 		struct ovl_node *n = t->vnodes[i];
-		if (!ovl_is_dir(n) && n->vfile) {
-			if (n->vfile->fd >= 0)
-				close(n->vfile->fd);
-			free(n->vfile);
+		if (!ovl_is_dir(n)) {
+			virtual_file_free(n->vfile);
 			n->vfile = NULL;
 		}
 		ovl_node_put(t, n);
@@ -323,13 +337,63 @@ static ssize_t virtual_call(struct ovl_vfile *f, uint64_t off, const struct iove
 	return total;
 }
 
+/* Takes a live file's content as it is now. */
+static int virtual_refresh_locked(struct ovl_vfile *f)
+{
+	size_t len = 0;
+	char *text = malloc(f->max + 1);
+	if (!text)
+		return -ENOMEM;
+	while (len < f->max) {
+		ssize_t n = f->read(f->arg, len, text + len, f->max - len);
+		if (n < 0 || (size_t)n > f->max - len) {
+			free(text);
+			return n < 0 ? (int)n : -EIO;
+		}
+		if (!n)
+			break;
+		len += (size_t)n;
+	}
+	free(f->text);
+	f->text = text;
+	f->len = len;
+	return 0;
+}
+
+int ovl_virtual_look(struct ovl_node *n, uint64_t *size)
+{
+	struct ovl_vfile *f = n->vfile;
+	if (!f->live)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	int r = virtual_refresh_locked(f);
+	*size = f->len;
+	pthread_mutex_unlock(&f->lock);
+	return r;
+}
+
+static ssize_t virtual_read_live(struct ovl_vfile *f, uint64_t off, const struct iovec *iov, int iovcnt)
+{
+	pthread_mutex_lock(&f->lock);
+	size_t n = off < f->len ? f->len - (size_t)off : 0;
+	n = n ? vn_iov_put(iov, (size_t)iovcnt, 0, f->text + off, n) : 0;
+	pthread_mutex_unlock(&f->lock);
+	return (ssize_t)n;
+}
+
 ssize_t ovl_virtual_read(struct ovl_node *n, uint64_t off, const struct iovec *iov, int iovcnt)
 {
+	struct ovl_vfile *f = n->vfile;
 	if (off > INT64_MAX)
 		return -EINVAL;
-	if (n->vfile->read)
-		return virtual_call(n->vfile, off, iov, iovcnt);
-	return vn_preadv_full(n->vfile->fd, iov, iovcnt, (off_t)off);
+	if (f->live)
+		return virtual_read_live(f, off, iov, iovcnt);
+	return f->read ? virtual_call(f, off, iov, iovcnt) : vn_preadv_full(f->fd, iov, (size_t)iovcnt, (off_t)off);
+}
+
+bool ovl_virtual_is_live(const struct ovl_node *n)
+{
+	return n->vfile->live;
 }
 
 int ovl_virtual_fd(struct ovl_node *n)

@@ -22,6 +22,10 @@ int ovl_virtual_names(struct ovl_tree *t, struct ovl_vdir *dir, struct ovl_names
  */
 int ovl_virtual_node(struct ovl_tree *t, struct ovl_node *dir, uint64_t ino, struct ovl_node **out);
 ssize_t ovl_virtual_read(struct ovl_node *n, uint64_t off, const struct iovec *iov, int iovcnt);
+/* A live file is looked at: its content is taken anew, *size set. Other files: nothing. */
+int ovl_virtual_look(struct ovl_node *n, uint64_t *size);
+/* Does its content change? */
+bool ovl_virtual_is_live(const struct ovl_node *n);
 /* The descriptor of its content for mapping, -ENODEV when it comes from a callback. */
 int ovl_virtual_fd(struct ovl_node *n);
 

@@ -54,4 +54,29 @@ for n in 1 3 120; do
 	unmnt "$scratch/mnt"
 	check "and so it is after the remount ($n lowers)" "$VENEER" check "$scratch/upper$n"
 done
+
+# V1 to V4 over a mount: a program and a file above the layers, live counters.
+mkdir "$scratch/v" "$scratch/v/dir"
+echo below >"$scratch/v/init.krun"
+printf '#!/bin/sh\necho started\n' >"$scratch/init"
+echo deep >"$scratch/deep"
+mnt "$scratch/mnt" -o "lowerdir=$scratch/v,upperdir=$scratch/vupper,stats" \
+	--virtual "/init.krun=$scratch/init:0755" --virtual "/dir/sub/deep=$scratch/deep"
+cd "$scratch/mnt" || bail 'entering the mount'
+is "$(./init.krun)" started 'V4 a virtual file can be executed'
+is "$(ls -A | tr '\n' ' ')" '.veneer dir init.krun ' 'V1 virtual names are listed once'
+is "$(cat dir/sub/deep)" deep 'V1 missing directories on the way appear'
+check_fails 'V2 it cannot be removed' rm init.krun
+check_fails 'V2 nor written' sh -c 'echo x >init.krun'
+check_fails 'V2 nor renamed over' sh -c 'touch new && mv new init.krun'
+check_fails 'V2 nor its directory moved' mv dir other
+check_fails 'V2 nor linked' ln init.krun hard
+like "$(cat .veneer/stats)" '"LOOKUP": [0-9]+' 'the counters can be read as a file'
+check 'V2 rm -rf ends' sh -c 'timeout 30 rm -rf ./* 2>/dev/null; test -e init.krun'
+cd /
+unmnt "$scratch/mnt"
+is "$("$VENEER" diff "$scratch/vupper" | grep -c krun)" 0 'V3 a virtual file is in no layer'
+mnt "$scratch/mnt" -o "lowerdir=$scratch/v,upperdir=$scratch/vupper"
+is "$(cat "$scratch/mnt/init.krun")" below 'V3 what a layer has under its name is kept'
+unmnt "$scratch/mnt"
 finish

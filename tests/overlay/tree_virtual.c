@@ -22,7 +22,7 @@ static const struct ovl_virtual virtuals[] = {
 	{ .path = "/init.krun", .bytes = "#!init", .size = 6, .mode = 0755 },
 	{ .path = "/a/b/deep", .bytes = "deep", .size = 4 },
 	{ .path = "/once", .bytes = "secret", .size = 6, .one_shot = true },
-	{ .path = "/live", .read = counter, .arg = &calls, .size = 16 },
+	{ .path = "/live", .read = counter, .arg = &calls, .size = 16, .live = true },
 };
 
 static void open_virtual(struct engine *e)
