@@ -9,19 +9,24 @@ libstore_la_SOURCES = \
 	src/store/check.c \
 	src/store/commit.c \
 	src/store/data.c src/store/data.h \
+	src/store/extent.c \
 	src/store/fault.c src/store/fault.h \
 	src/store/head.c src/store/head.h \
 	src/store/fork.c \
 	src/store/layout.c \
-	src/store/merge.c \
+	src/store/merge.c src/store/merge.h \
+	src/store/merge_bytes.c \
 	src/store/numbers.c \
 	src/store/open.c \
 	src/store/parents.c \
-	src/store/read.c \
+	src/store/read.c src/store/read.h \
+	src/store/read_list.c \
+	src/store/read_table.c \
 	src/store/reader.c src/store/reader.h \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c \
 	src/store/repair.c \
+	src/store/replay.c \
 	src/store/requests.c src/store/requests.h \
 	src/store/reserve.c \
 	src/store/ring.c src/store/ring.h \

@@ -78,11 +78,6 @@ int writer_fini(struct writer *w)
 	return rc;
 }
 
-static void bind(sqlite3_stmt *st, int i, uint64_t v)
-{
-	sqlite3_bind_int64(st, i, (sqlite3_int64)v);
-}
-
 /* Borrowed until the statement is bound again. NULL with length 0 is an empty blob, not NULL. */
 static void bind_bytes(sqlite3_stmt *st, int i, const void *p, size_t n)
 {
@@ -103,15 +98,15 @@ static int writer_step(struct writer *w, enum writer_stmt i)
 	return rc;
 }
 
-static int writer_one(struct writer *w, enum writer_stmt i, uint64_t ino)
+int writer_one(struct writer *w, enum writer_stmt i, uint64_t ino)
 {
-	bind(w->st[i], 1, ino);
+	writer_bind(w->st[i], 1, ino);
 	return writer_step(w, i);
 }
 
-static int writer_two(struct writer *w, enum writer_stmt i, uint64_t ino, uint64_t other)
+int writer_two(struct writer *w, enum writer_stmt i, uint64_t ino, uint64_t other)
 {
-	bind(w->st[i], 2, other);
+	writer_bind(w->st[i], 2, other);
 	return writer_one(w, i, ino);
 }
 
@@ -174,201 +169,6 @@ int writer_checkpoint(struct writer *w, bool truncate, int *pages)
 	return rc;
 }
 
-/* ---- extents: rows never overlap, neighbours of one kind are one row ---- */
-
-struct extent {
-	uint64_t start, end;
-	int kind;
-};
-
-/* The last row that begins at or before `at`. 1: found. */
-static int writer_extent_find(struct writer *w, uint64_t ino, uint64_t at, struct extent *e)
-{
-	sqlite3_stmt *st = w->st[WRITER_EXTENT_FIND];
-	int rc;
-
-	bind(st, 1, ino);
-	bind(st, 2, at);
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW) {
-		e->start = (uint64_t)sqlite3_column_int64(st, 0);
-		e->end = e->start + (uint64_t)sqlite3_column_int64(st, 1);
-		e->kind = sqlite3_column_int(st, 2);
-	}
-	sqlite3_reset(st);
-	return rc == SQLITE_ROW ? 1 : sqlerr_errno(rc, w->db);
-}
-
-static int writer_extent_put(struct writer *w, uint64_t ino, const struct extent *e)
-{
-	sqlite3_stmt *st = w->st[WRITER_EXTENT];
-
-	if (e->start >= e->end || e->kind == STORE_EXTENT_NONE)
-		return 0;
-	bind(st, 2, e->start);
-	bind(st, 3, e->end - e->start);
-	sqlite3_bind_int(st, 4, e->kind);
-	return writer_one(w, WRITER_EXTENT, ino);
-}
-
-/* Takes one old row that meets the new range out of its way, or into it. */
-static int writer_extent_merge(struct writer *w, uint64_t ino, const struct extent *old, struct extent *new)
-{
-	struct extent left = { old->start, new->start, old->kind };
-	struct extent right = { new->end, old->end, old->kind };
-	int rc = writer_two(w, WRITER_EXTENT_GONE, ino, old->start);
-
-	if (rc)
-		return rc;
-	if (old->kind == new->kind) {
-		if (old->start < new->start)
-			new->start = old->start;
-		if (old->end > new->end)
-			new->end = old->end;
-		return 0;
-	}
-	rc = writer_extent_put(w, ino, &left);
-	return rc ? rc : writer_extent_put(w, ino, &right);
-}
-
-int writer_extent(struct writer *w, uint64_t ino, uint64_t start, uint64_t length, int kind)
-{
-	struct extent new = { start, start + length, kind }, old;
-	uint64_t at = new.end;
-	int rc;
-
-	/* From the right to the left; a row that only touches counts where it can be joined. */
-	while (length && (rc = writer_extent_find(w, ino, at, &old)) != 0) {
-		if (rc < 0)
-			return rc;
-		if (old.end < new.start || (old.end == new.start && old.kind != kind))
-			break;
-		if (old.start < new.end || old.kind == kind) {
-			rc = writer_extent_merge(w, ino, &old, &new);
-			if (rc)
-				return rc;
-		}
-		if (!old.start)
-			break;
-		at = old.start - 1;
-	}
-	return writer_extent_put(w, ino, &new);
-}
-
-static int writer_extents_gone(struct writer *w, uint64_t ino, uint64_t from)
-{
-	struct extent e;
-	int rc = writer_two(w, WRITER_EXTENTS_GONE, ino, from);
-
-	if (rc || !from)
-		return rc;
-	rc = writer_extent_find(w, ino, from - 1, &e);
-	if (rc <= 0 || e.end <= from)
-		return rc < 0 ? rc : 0;
-	e.end = from;
-	return writer_extent_put(w, ino, &e);
-}
-
-/* ---- replay: bytes count only where the host shows them (J4) ---- */
-
-struct writer_range {
-	struct writer *w;
-	uint64_t ino;
-};
-
-static int writer_range_present(void *arg, uint64_t start, uint64_t length)
-{
-	struct writer_range *r = arg;
-
-	return writer_extent(r->w, r->ino, start, length, STORE_EXTENT_DATA);
-}
-
-static int writer_data_number(struct writer *w, const struct batch_inode *e, uint64_t *number)
-{
-	int rc;
-
-	*number = e->has_row ? e->row.data : 0;
-	if (e->has_row)
-		return 0;
-	bind(w->st[WRITER_DATA], 1, e->ino);
-	rc = sqlite3_step(w->st[WRITER_DATA]);
-	if (rc == SQLITE_ROW)
-		*number = (uint64_t)sqlite3_column_int64(w->st[WRITER_DATA], 0);
-	sqlite3_reset(w->st[WRITER_DATA]);
-	return sqlerr_errno(rc, w->db);
-}
-
-static int writer_extent_replayed(struct writer *w, const struct batch_inode *e, uint64_t start, uint64_t length)
-{
-	struct writer_range range = { w, e->ino };
-	vn_autoclose int fd = -1;
-	uint64_t number;
-	int rc = writer_data_number(w, e, &number);
-
-	if (rc || !number)
-		return rc;
-	fd = data_open(w->datafd, number, O_RDONLY);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	return data_present(fd, start, length, writer_range_present, &range);
-}
-
-/* A stale row's size is the data file's (J5); PARTIAL rows know it themselves. */
-static int writer_unstale(struct writer *w, struct batch_inode *e)
-{
-	vn_autoclose int fd = -1;
-	struct stat st;
-
-	if (!(e->row.flags & STORE_STALE))
-		return 0;
-	fd = data_open(w->datafd, e->row.data, O_RDONLY);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	e->row.size = (uint64_t)st.st_size;
-	e->row.flags &= ~STORE_STALE;
-	return 0;
-}
-
-/* The server died between the record of a new length and the change of the data file, or the end of the file was lost. */
-static int writer_fit(struct writer *w, const struct batch_inode *e)
-{
-	vn_autoclose int fd = -1;
-	struct stat st;
-
-	if (!S_ISREG(e->row.mode) || e->row.state != STORE_FULL || e->row.flags & STORE_STALE || e->stale)
-		return 0;
-	fd = data_open(w->datafd, e->row.data, O_RDWR);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if ((uint64_t)st.st_size == e->row.size)
-		return 0;
-	return ftruncate(fd, (off_t)e->row.size) < 0 ? -errno : 0;
-}
-
-/* A row that turned FULL goes back to PARTIAL with what the host shows. */
-static int writer_unturn(struct writer *w, struct batch_inode *e)
-{
-	int rc;
-
-	if (!e->turned_full)
-		return writer_fit(w, e);
-	rc = writer_unstale(w, e);
-	e->row.state = STORE_PARTIAL;
-	return rc || !e->row.size ? rc : writer_extent_replayed(w, e, 0, e->row.size);
-}
-
-/* Extents that were kept when the row turned FULL go with what came later: other bytes, or a shorter file. */
-static int writer_unkeep(struct writer *w, const struct batch_inode *e)
-{
-	if (!S_ISREG(e->row.mode))
-		return 0;
-	return writer_extents_gone(w, e->ino, e->row.state == STORE_PARTIAL ? e->row.size : 0);
-}
-
 /* ---- inodes ---- */
 
 static int writer_sub(struct writer *w, const struct batch *b, const struct batch_inode *e, const struct batch_sub *s)
@@ -404,21 +204,21 @@ static int writer_row(struct writer *w, const struct store_inode *r)
 {
 	sqlite3_stmt *st = w->st[WRITER_INODE];
 
-	bind(st, 2, r->mode);
-	bind(st, 3, r->uid);
-	bind(st, 4, r->gid);
-	bind(st, 5, (uint64_t)r->rdev_major << 32 | r->rdev_minor);
-	bind(st, 6, r->nlink);
-	bind(st, 7, r->size);
-	bind(st, 8, (uint64_t)r->atime);
-	bind(st, 9, (uint64_t)r->mtime);
-	bind(st, 10, (uint64_t)r->ctime);
-	bind(st, 11, (uint64_t)r->btime);
-	bind(st, 12, r->flags);
-	bind(st, 13, r->state);
-	bind(st, 14, r->data);
-	bind(st, 15, r->source);
-	bind(st, 16, r->below);
+	writer_bind(st, 2, r->mode);
+	writer_bind(st, 3, r->uid);
+	writer_bind(st, 4, r->gid);
+	writer_bind(st, 5, (uint64_t)r->rdev_major << 32 | r->rdev_minor);
+	writer_bind(st, 6, r->nlink);
+	writer_bind(st, 7, r->size);
+	writer_bind(st, 8, (uint64_t)r->atime);
+	writer_bind(st, 9, (uint64_t)r->mtime);
+	writer_bind(st, 10, (uint64_t)r->ctime);
+	writer_bind(st, 11, (uint64_t)r->btime);
+	writer_bind(st, 12, r->flags);
+	writer_bind(st, 13, r->state);
+	writer_bind(st, 14, r->data);
+	writer_bind(st, 15, r->source);
+	writer_bind(st, 16, r->below);
 	if (r->origin)
 		bind_bytes(st, 17, r->origin, r->origin_len);
 	else
@@ -433,7 +233,7 @@ static int writer_gone(struct writer *w, uint64_t ino)
 	uint32_t mode = 0, flags = 0, state = 0;
 	int rc, found;
 
-	bind(st, 1, ino);
+	writer_bind(st, 1, ino);
 	rc = sqlite3_step(st);
 	found = rc == SQLITE_ROW;
 	if (found) {
@@ -481,7 +281,7 @@ static int writer_dentry(struct writer *w, const struct batch_dentry *d)
 	enum writer_stmt i = d->gone ? WRITER_DENTRY_GONE : WRITER_DENTRY;
 
 	if (!d->gone)
-		bind(w->st[i], 3, d->child);
+		writer_bind(w->st[i], 3, d->child);
 	return writer_bytes(w, i, d->parent, d->name, d->name_len);
 }
 

@@ -60,7 +60,29 @@ int writer_flush(struct writer *w);
 /* Moves the log into the index, as far as readers allow. `truncate`: all of it or -EBUSY. *pages (may be NULL): what is left in the log. */
 int writer_checkpoint(struct writer *w, bool truncate, int *pages);
 
+static inline void writer_bind(sqlite3_stmt *st, int i, uint64_t v)
+{
+	sqlite3_bind_int64(st, i, (sqlite3_int64)v);
+}
+/* Runs a statement whose other parameters are bound, with the first one or two. */
+int writer_one(struct writer *w, enum writer_stmt i, uint64_t ino);
+int writer_two(struct writer *w, enum writer_stmt i, uint64_t ino, uint64_t other);
+/* The data file of an inode: what its row in the batch says, else the index. 0: none. */
+int writer_data_number(struct writer *w, const struct batch_inode *e, uint64_t *number);
+
+/* extent.c */
 /* Sets what the range holds, over whatever was recorded; rows never overlap afterwards. kind STORE_EXTENT_NONE forgets. */
 int writer_extent(struct writer *w, uint64_t ino, uint64_t start, uint64_t length, int kind);
+
+/* Forgets everything at or above `from`. */
+int writer_extents_gone(struct writer *w, uint64_t ino, uint64_t from);
+
+/* replay.c */
+/* Records as DATA those parts of a range that the data file has. */
+int writer_extent_replayed(struct writer *w, const struct batch_inode *e, uint64_t start, uint64_t length);
+/* A row that turned FULL goes back to PARTIAL with what the host shows; other FULL ones get the length of their row. */
+int writer_unturn(struct writer *w, struct batch_inode *e);
+/* Extents that were kept when the row turned FULL go with what came later. */
+int writer_unkeep(struct writer *w, const struct batch_inode *e);
 
 #endif

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Two neighbouring sealed deltas on their way to become one; see merge.c. */
+#ifndef STORE_MERGE_H
+#define STORE_MERGE_H
+
+#include "store/state.h"
+
+#include <limits.h>
+
+struct merge {
+	struct store *s;
+	struct delta *old, *new;
+	uint8_t uuid[16];
+	uint64_t id;
+	char path[PATH_MAX];
+	int fd, datafd;
+	struct writer w; /* on the index of `out`, `old` attached */
+};
+
+/*
+ * Folds the row and extents of `old` into those of `new`, in the index and the
+ * data directory of `out`. row is changed to what was written.
+ */
+int merge_fold(struct merge *m, struct store_inode *row, const struct store_inode *old);
+
+#endif
