@@ -21,6 +21,7 @@
 #include "../tests/vhost/frontend.h"
 
 #define FILES 20000
+#define CHMOD_FILES 15000 /* virtiofsd holds a descriptor for each, and has 20000 */
 #define DIRS 100
 #define PER_DIR 100
 #define BIG_SIZE (UINT64_C(256) << 20)
@@ -225,7 +226,7 @@ static bool done_rename(struct slot *s)
 static void next_chmod(struct slot *s)
 {
 	s->in.setattr = (struct fuse_setattr_in){.valid = FATTR_MODE, .mode = S_IFREG | 0600};
-	call(s, FUSE_SETATTR, file_nodes[s->number % FILES], sizeof(s->in.setattr), sizeof(struct fuse_attr_out));
+	call(s, FUSE_SETATTR, file_nodes[s->number % CHMOD_FILES], sizeof(s->in.setattr), sizeof(struct fuse_attr_out));
 }
 
 /* As tar does: look the name up, create, write 4 KiB, set mode and times, close. */
@@ -313,7 +314,7 @@ static const struct work works[] = {
 	{"mkdir", next_mkdir, one_step, 0, 0},
 	{"symlink", next_symlink, one_step, 0, 0},
 	{"rename", next_rename, done_rename, 0, 0},
-	{"chmod", next_chmod, one_step, FILES, 0},
+	{"chmod", next_chmod, one_step, CHMOD_FILES, 0},
 	{"untar", next_untar, done_untar, 0, 0},
 	{"read4k", next_read, one_step, 0, 4096},
 	{"read128k", next_read, one_step, 0, 128 << 10},
@@ -378,7 +379,7 @@ static void prepare(const struct work *w)
 	big_node = find(1, "big");
 	big_fh = open_file(big_node);
 	io_size = w->bytes;
-	prepare_files(w->next == next_chmod ? FILES : 1000);
+	prepare_files(w->next == next_chmod ? CHMOD_FILES : 1000);
 	for (unsigned i = 0; w->next == next_walk && i < DIRS; i++) {
 		snprintf(name, sizeof(name), "%u", i);
 		dir_nodes[i] = find(dirs_node, name);
