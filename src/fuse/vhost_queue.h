@@ -13,7 +13,7 @@
  * A request that may take long must not hold up those behind it. Before one that
  * is known to be slow its thread stops being a scanner: kicks are asked for, and if
  * more is waiting another thread is woken (made, if there are fewer than the
- * limit). The same is done for a large transfer while there is a CPU left for it.
+ * limit). The same is done for a large read while there is a CPU left for it.
  * For requests that turn out to be slow the sentinel, a thread of the
  * device that looks every few milliseconds, does the same from outside. A thread
  * that comes back from such a request becomes a scanner again.

@@ -13,7 +13,7 @@
 #include "fuse/vhost_queue.h"
 
 #define SIGNAL_BATCH 4         /* completions that may wait for one interrupt */
-#define LARGE_BYTES (128 << 10) /* moving so much takes longer than waking a thread */
+#define LARGE_BYTES (512 << 10) /* filling so much takes longer than waking a thread */
 #define PROBE_EVERY 32         /* empty rings between two tries at polling that has not paid */
 #define SPINS_PER_LOOK 16
 #define LOST_CPU_NS 100000     /* between two looks at the clock: somebody else was running */
@@ -144,10 +144,13 @@ static void give_back_locked(struct vhost_worker *w, uint32_t len)
 		vhost_queue_signal_locked(q);
 }
 
-/* Should another thread look at the ring meanwhile? */
+/*
+ * Should another thread look at the ring meanwhile? Large writes do not count: they
+ * usually go to one file, where they would wait for each other.
+ */
 static bool request_is_slow_locked(const struct vhost_queue *q, const struct virtq_chain *c)
 {
-	if (c->in_len + c->out_len >= LARGE_BYTES && q->busy + 1 < q->setup.cpus)
+	if (c->out_len >= LARGE_BYTES && q->busy + 1 < q->setup.cpus)
 		return true;
 	return vf_may_block(c->iov, c->nin);
 }
