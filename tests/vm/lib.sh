@@ -138,16 +138,17 @@ vm_share() {
 # vm_disk IMAGE: /dev/vda, /dev/vdb ...
 vm_disk() { vm_devices+=(-drive "if=virtio,format=raw,file=$1"); }
 
-# vm_virtiofsd SOCKET TAG DIRECTORY: Debian's server, to try the tests themselves without veneer.
+# vm_virtiofsd SOCKET TAG DIRECTORY [OPTION...]: Debian's server, to try the tests themselves without veneer.
 vm_virtiofsd() {
-	local p server=
+	local p server= socket=$1 tag=$2 dir=$3
+	shift 3
 	for p in /usr/lib/qemu/virtiofsd /usr/libexec/virtiofsd; do [ ! -x $p ] || server=$p; done
 	[ -n "$server" ] || skip_all 'needs virtiofsd (Debian: qemu-system-common or virtiofsd)'
-	"$server" --socket-path="$1" -o "source=$3,xattr" >"$scratch/virtiofsd.log" 2>&1 </dev/null &
+	"$server" --socket-path="$socket" -o "source=$dir,xattr" "$@" >"$scratch/virtiofsd.log" 2>&1 </dev/null &
 	vm_server=$!
 	pids+=("$vm_server")
-	eventually 30 [ -S "$1" ] || bail "virtiofsd does not start: $(cat "$scratch/virtiofsd.log")"
-	vm_share "$1" "$2"
+	eventually 30 [ -S "$socket" ] || bail "virtiofsd does not start: $(cat "$scratch/virtiofsd.log")"
+	vm_share "$socket" "$tag"
 }
 
 # vm_serve SOCKET TAG OPTION...: veneer's; its process is $vm_server.
