@@ -5,6 +5,7 @@ vm_tests += \
 	tests/vm/init-disk.sh \
 	tests/vm/init-share.sh \
 	tests/vm/serve-kill.sh \
+	tests/vm/serve-mount.sh \
 	tests/vm/serve-ops.sh \
 	tests/vm/serve-reboot.sh \
 	tests/vm/serve-root.sh \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The worker is killed ten times while a guest copies and compares; the keeper starts another each time, and the
-# guest sees nothing but a pause.
+# guest sees nothing but a pause. So it is when the worker is replaced on demand.
 . "$(dirname "$0")/lib.sh"
 vm_need
 vm_need_serve
@@ -45,6 +45,13 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 	at=$(rounds)
 	eventually 90 further "$at" || bail "the guest does not go on after kill $i" "$(tail -n 5 "$vm_console")"
 done
+w=$(worker)
+kill -USR1 "$vm_server"
+if eventually 60 new_worker "$w" && at=$(rounds) && eventually 90 further "$at"; then
+	ok 'a worker is replaced in order, as for an upgrade'
+else
+	not_ok 'a worker is replaced in order, as for an upgrade' "$(tail -n 20 "$scratch/serve.log")"
+fi
 vm_say stop
 vm_wait 120
 is "$killed" 10 'the worker is killed ten times'
