@@ -49,7 +49,7 @@ void vhost_queue_reset(struct vhost_queue *q)
 	q->ring_memory = NULL;
 	vhost_log_put(q->log);
 	q->log = NULL;
-	q->has_kick = q->enabled = q->log_used = false;
+	q->has_kick = q->enabled = q->log_used = q->left = false;
 	q->log_addr = 0;
 	q->config = (struct virtq_config){0};
 	q->inflight = NULL;
@@ -180,7 +180,10 @@ void vhost_queue_stop(struct vhost_queue *q)
 	q->config.base = q->vq.next_avail;
 	q->running = false;
 	vhost_queue_signal_locked(q);
-	virtq_fini(&q->vq);
+	if (q->left)
+		virtq_leave(&q->vq);
+	else
+		virtq_fini(&q->vq);
 	queue_close_events(q);
 }
 

@@ -77,6 +77,7 @@ struct vhost_queue {
 	uint64_t log_addr;          /* guest address under which writes to the used ring are logged */
 	bool log_used;
 	bool enabled, running, stopping;
+	bool left; /* its next stop is for a successor: what the in-flight region says must stay */
 	bool reported;              /* that the ring is broken */
 	int kick, call, err;        /* event descriptors of the front end, -1: none */
 	bool has_kick;              /* SET_VRING_KICK came, perhaps without a descriptor */

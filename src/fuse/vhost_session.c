@@ -182,6 +182,8 @@ void vhost_device_detach(struct vhost_device *d, bool replaced)
 	bool keep = d->record.kept || (replaced && d->inflight);
 	struct vf_session *s = d->session;
 
+	for (unsigned i = 0; i < d->nqueues; i++)
+		d->queues[i].left = replaced;
 	vhost_device_reset(d);
 	for (unsigned i = 0; i < d->nqueues; i++) {
 		vhost_queue_reset(&d->queues[i]);

@@ -120,6 +120,12 @@ int virtq_remap(struct virtq *q, const struct vhost_memory *m) VN_MUST_CHECK;
 void virtq_fini(struct virtq *q);
 
 /*
+ * The same, but the region stays as it is: for a successor that knows the base of the
+ * queue's start only, and goes by what the region and the used ring say.
+ */
+void virtq_leave(struct virtq *q);
+
+/*
  * Takes the next chain: 1, or 0 when there is none. -EBADMSG: chain->head is to be
  * given back with length 0. -EPROTO: the queue is broken. `left_only`: take nothing
  * new, only what an earlier life left (for a queue that is being stopped).

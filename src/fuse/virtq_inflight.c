@@ -128,6 +128,11 @@ void virtq_fini(struct virtq *q)
 {
 	if (q->inflight && !q->taken)
 		q->inflight->version = 0;
+	virtq_leave(q);
+}
+
+void virtq_leave(struct virtq *q)
+{
 	free(q->heads);
 	free(q->resubmit);
 	*q = (struct virtq){0};

@@ -466,6 +466,22 @@ START_TEST(a_stop_only_finishes_what_is_left)
 }
 END_TEST
 
+/* It is told the base from before all requests, as a keeper's record has it. */
+START_TEST(a_successor_goes_on_where_an_idle_queue_was_left)
+{
+	put(0, DATA, 8, 0, 0);
+	ck_assert_int_eq(try(0), 1);
+	ck_assert_int_eq(try(0), 1);
+	virtq_leave(&q);
+	config.base = 0;
+	start();
+	ck_assert_uint_eq(q.next_avail, 2);
+	ck_assert_int_eq(pop(), 0);
+	ck_assert_int_eq(try(0), 1);
+	ck_assert_uint_eq(used->idx, 3);
+}
+END_TEST
+
 START_TEST(a_damaged_region_is_harmless)
 {
 	virtq_fini(&q);
@@ -497,4 +513,5 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "vhost/virtq", .setup = setup, .t
 		   a_kill_after_the_mark_takes_the_head_once,
 		   a_kill_between_the_used_index_and_the_unmark_repeats_nothing,
 		   a_kill_before_the_used_index_repeats_the_request, a_stop_only_finishes_what_is_left,
+		   a_successor_goes_on_where_an_idle_queue_was_left,
 		   a_damaged_region_is_harmless)
