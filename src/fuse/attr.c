@@ -48,8 +48,30 @@ void vf_attr_fill(struct fuse_attr *out, const struct vn_attr *a)
 	attr_time(a->ctime, &out->ctime, &out->ctimensec);
 }
 
-void vf_entry_fill(const struct vf_session *s, struct fuse_entry_out *out, const struct vn_entry *e)
+static unsigned fleeting_bit(uint64_t node)
 {
+	return (unsigned)((node * UINT64_C(0x9E3779B97F4A7C15)) >> 52) % (VF_FLEETING_WORDS * 64);
+}
+
+static void fleeting_mark(struct vf_session *s, uint64_t node)
+{
+	unsigned bit = fleeting_bit(node);
+
+	atomic_fetch_or_explicit(&s->fleeting[bit / 64], UINT64_C(1) << bit % 64, memory_order_relaxed);
+}
+
+int64_t vf_attr_timeout(const struct vf_session *s, uint64_t node)
+{
+	unsigned bit = fleeting_bit(node);
+	uint64_t word = atomic_load_explicit(&s->fleeting[bit / 64], memory_order_relaxed);
+
+	return word >> bit % 64 & 1 ? 0 : s->policy.attr_timeout;
+}
+
+void vf_entry_fill(struct vf_session *s, struct fuse_entry_out *out, const struct vn_entry *e)
+{
+	if (e->volatile_attr)
+		fleeting_mark(s, e->node);
 	out->nodeid = e->node;
 	out->generation = e->generation;
 	vf_timeout_fill(s->policy.entry_timeout, &out->entry_valid, &out->entry_valid_nsec);

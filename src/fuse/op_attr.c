@@ -16,7 +16,7 @@ static ssize_t attr_reply(struct vf_request *r, int err, const struct vn_attr *a
 
 	if (err)
 		return err;
-	vf_timeout_fill(r->s->policy.attr_timeout, &out->attr_valid, &out->attr_valid_nsec);
+	vf_timeout_fill(vf_attr_timeout(r->s, r->node), &out->attr_valid, &out->attr_valid_nsec);
 	vf_attr_fill(&out->attr, a);
 	return 0;
 }
@@ -128,7 +128,7 @@ ssize_t vf_op_statx(struct vf_request *r)
 
 	if (err)
 		return err;
-	vf_timeout_fill(r->s->policy.attr_timeout, &out->attr_valid, &out->attr_valid_nsec);
+	vf_timeout_fill(vf_attr_timeout(r->s, r->node), &out->attr_valid, &out->attr_valid_nsec);
 	attr_statx_fill(&out->stat, &a);
 	return 0;
 }

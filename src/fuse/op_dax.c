@@ -35,7 +35,7 @@ static int dax_grow_locked(struct vf_dax_table *t)
 
 	if (t->n + 2 <= t->cap)
 		return 0;
-	p = reallocarray(t->places, cap, sizeof(*p));
+	p = realloc(t->places, cap * sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	t->places = p;

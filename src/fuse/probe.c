@@ -14,7 +14,7 @@
 
 static uint32_t probe_thread(void)
 {
-#ifdef SYS_gettid
+#ifdef __linux__
 	return (uint32_t)syscall(SYS_gettid);
 #else
 	return 0;

@@ -23,6 +23,7 @@
 #define VF_GROUPS_MAX 32
 #define VF_IOV_MAX 1024
 #define VF_TEXT_MAX (VN_SYMLINK_MAX + 1 + VN_NAME_MAX + 1)
+#define VF_FLEETING_WORDS 64
 #define VF_MAX_WRITE (1u << 20)
 
 struct vf_request;
@@ -66,8 +67,13 @@ struct vf_session {
 	_Atomic uint64_t flags; /* agreed at INIT */
 	_Atomic uint32_t minor; /* 0: no INIT yet; written after flags */
 	_Atomic unsigned changes;
-	_Atomic uint32_t probe;  /* thread that may look the probe up (probe.h), 0: none */
-	_Atomic bool refused; /* a client was too old, and that has been said */
+	_Atomic uint32_t probe; /* thread that may look the probe up (probe.h), 0: none */
+	_Atomic bool refused;   /* a client was too old, and that has been said */
+	/*
+	 * Which nodes have attributes that must not be cached, as bits by a hash of the
+	 * number: never cleared; a node that shares a bit is asked for once more often.
+	 */
+	_Atomic uint64_t fleeting[VF_FLEETING_WORDS];
 	struct vf_dax dax;
 	struct vf_dax_table mappings;
 	struct vf_counters counters;
@@ -178,7 +184,9 @@ ssize_t vf_reply_send(const struct vf_request *r, ssize_t n);
 /* ---- entries and attributes (attr.c) ---- */
 
 void vf_attr_fill(struct fuse_attr *out, const struct vn_attr *a);
-void vf_entry_fill(const struct vf_session *s, struct fuse_entry_out *out, const struct vn_entry *e);
+void vf_entry_fill(struct vf_session *s, struct fuse_entry_out *out, const struct vn_entry *e);
+/* How long the attributes of node may be trusted, ns. */
+int64_t vf_attr_timeout(const struct vf_session *s, uint64_t node);
 /* A timeout in ns as seconds and nanoseconds. */
 void vf_timeout_fill(int64_t timeout, uint64_t *sec, uint32_t *nsec);
 

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "base/cfg.h"
 #include "base/hash.h"
 #include "base/clock.h"
 #include "base/scope.h"
@@ -37,13 +37,11 @@ static int session_check_policy(struct vf_policy *p)
 	return 0;
 }
 
-static int session_id(uint64_t given, uint64_t *id)
+static uint64_t session_id(uint64_t given)
 {
-	*id = given;
-	while (!*id)
-		if (getrandom(id, sizeof(*id), 0) < 0 && errno != EINTR)
-			return -errno;
-	return 0;
+	while (!given)
+		arc4random_buf(&given, sizeof(given));
+	return given;
 }
 
 /* Everything that the client remembers ends within a minute, so it need not be told. */
@@ -60,9 +58,9 @@ static int session_begin(struct vf_session *s, const struct vf_session_config *c
 				       .writeback = c->policy.writeback,
 				       .expires = session_expires(&c->policy),
 				       .notify = c->notify};
-	int err = session_id(c->id, &fc.id);
 
-	return err ? err : s->fs->ops->session_new(s->fs, &fc, &s->fs_session);
+	fc.id = session_id(c->id);
+	return s->fs->ops->session_new(s->fs, &fc, &s->fs_session);
 }
 
 int vf_session_new(const struct vf_session_config *config, struct vf_session **out)

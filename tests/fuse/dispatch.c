@@ -307,6 +307,27 @@ START_TEST(getattr_and_statx_say_the_same)
 }
 END_TEST
 
+START_TEST(fleeting_attributes_are_never_trusted)
+{
+	struct wire *w = wire_new();
+	uint64_t f = wire_create(w, WIRE_ROOT, "f");
+	struct fuse_getattr_in in = {0};
+	struct fuse_attr_out a;
+	struct fuse_entry_out e;
+
+	w->m->fleeting = true;
+	ck_assert_int_eq(wire_lookup(w, WIRE_ROOT, "f", &e), 0);
+	ck_assert_uint_eq(e.attr_valid, 0);
+	ck_assert_int_eq(wire_call(w, FUSE_GETATTR, f, &in, sizeof(in), NULL, NULL), 0);
+	memcpy(&a, w->reply, sizeof(a));
+	ck_assert_uint_eq(a.attr_valid, 0);
+	ck_assert_int_eq(wire_call(w, FUSE_GETATTR, WIRE_ROOT, &in, sizeof(in), NULL, NULL), 0);
+	memcpy(&a, w->reply, sizeof(a));
+	ck_assert_uint_gt(a.attr_valid, 0);
+	wire_free(w);
+}
+END_TEST
+
 START_TEST(setattr_translates_every_bit)
 {
 	EACH_CUT(w)
@@ -706,11 +727,12 @@ VN_CHECK_MAIN("fuse/dispatch", lookup_finds_and_counts, lookup_of_nothing_is_an_
 	      lookup_of_nothing_is_enoent_without_a_timeout, lookup_of_dots_serves_exports,
 	      batch_forget_gives_back_each, mkdir_hands_on_mode_umask_and_caller, mknod_carries_a_device_number,
 	      create_opens_without_state_and_hands_on_flags, creation_carries_supplementary_groups,
-	      tmpfile_makes_a_file_without_a_name, symlink_and_readlink_keep_the_target, link_unlink_and_rmdir_change_names,
-	      rename_takes_two_names_and_flags, getattr_and_statx_say_the_same, setattr_translates_every_bit,
-	      setattr_clears_suid_and_takes_now, setattr_refuses_impossible_values, statfs_fills_every_figure,
-	      ioctl_answers_data_or_enotty, open_and_opendir_are_ended_by_enosys, open_with_state_reaches_the_file_system,
-	      write_and_read_carry_bytes, write_translates_flags, one_mebibyte_goes_both_ways, read_gives_what_has_room,
+	      tmpfile_makes_a_file_without_a_name, symlink_and_readlink_keep_the_target,
+	      link_unlink_and_rmdir_change_names, rename_takes_two_names_and_flags, getattr_and_statx_say_the_same,
+	      fleeting_attributes_are_never_trusted, setattr_translates_every_bit, setattr_clears_suid_and_takes_now,
+	      setattr_refuses_impossible_values, statfs_fills_every_figure, ioctl_answers_data_or_enotty,
+	      open_and_opendir_are_ended_by_enosys, open_with_state_reaches_the_file_system, write_and_read_carry_bytes,
+	      write_translates_flags, one_mebibyte_goes_both_ways, read_gives_what_has_room,
 	      durability_calls_are_answered, space_and_holes_are_checked, copy_file_range_in_both_sizes,
 	      xattrs_are_kept_listed_and_sized, xattrs_can_be_turned_off, decided_against_is_enosys,
 	      what_may_wait_for_a_disk_is_known, messages_are_counted_by_opcode)

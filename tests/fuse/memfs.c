@@ -196,6 +196,7 @@ static int memfs_lookup(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t par
 	if (!e)
 		return -ENOENT;
 	entry_give(e->node, out);
+	out->volatile_attr = m->fleeting;
 	return 0;
 }
 

@@ -53,6 +53,7 @@ struct memfs {
 	uint32_t last_flags;     /* of the last write, create, rename or setxattr */
 	struct vn_notify notify; /* of the last session */
 	struct vn_session_config config;
+	bool fleeting;             /* attributes must not be cached */
 	_Atomic bool hold_fsync;   /* fsync waits while this is set */
 	_Atomic unsigned in_fsync; /* how many wait */
 	_Atomic unsigned calls;    /* verbs that change something or look something up */
