@@ -15,8 +15,9 @@
 #define LARGE 32768          /* bytes that cost more than a wake-up */
 #define PAUSE_NS 15000       /* a client that takes longer may have moved */
 #define LOOK_EVERY_NS 400000 /* at most so often */
+#define LOOK_APART_NS 200000 /* clients in turn are not chased */
 #define STRIKES_ENOUGH 8
-#define STAT_CPU 36 /* fields between state and processor in /proc/PID/stat */
+#define STAT_CPU 35 /* fields from the one behind the state to the processor, in /proc/PID/stat */
 
 void vf_follow_init(struct vf_follow *f)
 {
@@ -95,6 +96,7 @@ static int follow_find(struct vf_follow *f)
 static void follow_look(struct vf_follow *f)
 {
 	f->looked = vn_mono_ns();
+	f->found = f->pid;
 	follow_pin(f, follow_find(f));
 	if (follow_is_off(f))
 		follow_release(f);
@@ -110,7 +112,7 @@ void vf_follow_arrived(struct vf_follow *f)
 		return;
 	now = vn_mono_ns();
 	if (now - f->replied > PAUSE_NS && now - f->looked > LOOK_EVERY_NS)
-		f->looked = 0; /* look when the client is known to wait */
+		f->found = 0; /* look when the client is known to wait */
 }
 
 void vf_follow_replied(struct vf_follow *f)
@@ -125,8 +127,10 @@ static bool follow_another(struct vf_follow *f, uint32_t pid)
 		return false;
 	f->pid = pid;
 	f->same = 0;
-	if (++f->others >= OTHERS_ENOUGH)
-		follow_release(f);
+	if (++f->others < OTHERS_ENOUGH)
+		return true;
+	follow_release(f);
+	f->found = 0;
 	return true;
 }
 
@@ -137,12 +141,13 @@ void vf_follow_client(struct vf_follow *f, uint32_t pid, size_t bytes)
 	if (bytes >= LARGE) {
 		follow_release(f);
 		f->same = 0;
+		f->found = 0;
 		return;
 	}
 	if (!pid || follow_another(f, pid) || ++f->same < SAME_ENOUGH)
 		return;
 	if (f->same >= OTHERS_ENOUGH)
 		f->others = 0;
-	if (f->cpu < 0 || f->same == SAME_ENOUGH || !f->looked)
+	if (f->found != pid && vn_mono_ns() - f->looked > LOOK_APART_NS)
 		follow_look(f);
 }

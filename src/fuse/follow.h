@@ -23,7 +23,8 @@ struct vf_follow {
 	unsigned others;  /* changes of pid since the thread was pinned */
 	int cpu;          /* where the thread is pinned, -1: nowhere */
 	int64_t replied;  /* when the last reply went out, ns */
-	int64_t looked;   /* when the client's CPU was last looked up, ns */
+	int64_t looked;   /* when a client's CPU was last looked up, ns */
+	uint32_t found;   /* whose CPU that was; 0: look again */
 	unsigned strikes; /* looks in a row that found no waiting client; many: the numbers mean other processes here */
 	cpu_set_t allowed; /* where the thread may run at all */
 };
