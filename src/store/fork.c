@@ -64,6 +64,7 @@ bool fork_refers(int dirfd, uint64_t delta)
 struct fork {
 	const struct store_fork *given;
 	char *origin;     /* the origin's path */
+	char *place;      /* where it will be, for people who read the refs */
 	char *temp;       /* where the fork is built; renamed to its place at the end */
 	struct chain chain; /* what it will stand on; paths filled in */
 	char *top;        /* directory of the delta on top */
@@ -75,6 +76,7 @@ static void fork_fini(struct fork *f)
 	chain_fini(&f->chain);
 	free(f->origin);
 	free(f->temp);
+	free(f->place);
 	free(f->top);
 }
 
@@ -134,7 +136,7 @@ static int fork_ref_text(const struct fork *f, const char *owner, char **text)
 
 	if (!out)
 		return -ENOMEM;
-	fprintf(out, "%s\n", f->given->dir);
+	fprintf(out, "%s\n", f->place);
 	for (size_t i = 0; i < f->chain.n; i++) {
 		vn_autofree char *of = fork_owner(f->chain.entries[i].path);
 
@@ -404,6 +406,17 @@ static int fork_seal(const struct store_fork *given, char name[64], struct vn_er
 	return rc || !rc2 ? rc : vn_err_sys(err, rc2, "cannot close the upper %s", given->origin);
 }
 
+/* malloc()ed; the last component need not exist. */
+static char *fork_absolute(const char *dir)
+{
+	vn_autofree char *here = getcwd(NULL, 0);
+	char *path = NULL;
+
+	if (*dir == '/' || !here)
+		return strdup(dir);
+	return asprintf(&path, "%s/%s", here, dir) < 0 ? NULL : path;
+}
+
 int store_fork(const struct store_fork *given, struct vn_err *err)
 {
 	struct store_fork to = *given;
@@ -421,7 +434,8 @@ int store_fork(const struct store_fork *given, struct vn_err *err)
 		return vn_err_sys(err, -errno, "cannot find the upper %s", given->origin);
 	if (asprintf(&f.temp, "%s.fork", given->dir) < 0)
 		f.temp = NULL;
-	rc = f.temp ? fork_read_chain(&f, err) : -ENOMEM;
+	f.place = fork_absolute(given->dir);
+	rc = f.temp && f.place ? fork_read_chain(&f, err) : -ENOMEM;
 	if (!rc)
 		rc = fork_build(&f, err);
 	if (!rc)

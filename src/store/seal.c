@@ -34,8 +34,12 @@ static int seal_check_store(const struct store *s, struct vn_err *err)
 /* The facts of the head that follows the present one. */
 static int seal_facts(struct store *s, uint8_t uuid[16], char **parents, struct index_facts *f)
 {
-	int rc = meta_get_text(s->writer.db, "parents", parents);
+	int rc;
 
+	/* The connection is the store thread's but for whoever holds the lock. */
+	pthread_mutex_lock(&s->write_lock);
+	rc = meta_get_text(s->writer.db, "parents", parents);
+	pthread_mutex_unlock(&s->write_lock);
 	if (rc == -ENOENT)
 		rc = 0;
 	if (!rc)

@@ -29,6 +29,7 @@ int sqlerr_errno(int rc, sqlite3 *db)
 		return -ENOMEM;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL: /* gave up after many races for the log's locks */
 		return -EBUSY;
 	case SQLITE_READONLY:
 		return -EROFS;
