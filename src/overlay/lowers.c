@@ -120,33 +120,76 @@ static int stack_from_upper(const struct ovl_config *config, struct stack *s, st
 
 /* ---- fingerprints ---- */
 
-static int record_value(struct store *st, const char *what, size_t i, const char *field, const char *value)
+/* Facts on their way into the index. */
+struct facts {
+	struct store_fact *v;
+	size_t n;
+};
+
+static void facts_free(struct facts *f)
 {
-	char key[64];
-	snprintf(key, sizeof(key), "%s.%zu.%s", what, i, field);
-	return store_meta_set(st, key, value);
+	for (size_t i = 0; i < f->n; i++) {
+		free(f->v[i].key);
+		free(f->v[i].value);
+	}
+	free(f->v);
 }
 
-/* Writes the stack into the index; the counts last, so that a half-written record counts as none. */
-static int stack_record(struct store *st, struct base *b, const struct stack *s)
+/* Takes key, which may be NULL for want of memory. */
+static int facts_add(struct facts *f, char *key, const char *value)
 {
-	char print[PRINT_SIZE], count[32];
+	struct store_fact *fact = &f->v[f->n];
+
+	*fact = (struct store_fact){ key, strdup(value) };
+	f->n++;
+	return fact->key && fact->value ? 0 : -ENOMEM;
+}
+
+static char *facts_key(const char *what, size_t i, const char *field)
+{
+	char *key = NULL;
+
+	return asprintf(&key, "%s.%zu.%s", what, i, field) < 0 ? NULL : key;
+}
+
+static int facts_count(struct facts *f, const char *key, size_t n)
+{
+	char count[32];
+
+	snprintf(count, sizeof(count), "%zu", n);
+	return facts_add(f, strdup(key), count);
+}
+
+static int facts_fill(struct facts *f, struct base *b, const struct stack *s)
+{
+	char print[PRINT_SIZE];
 	size_t lowers = s->n - s->parents;
 	int r = 0;
+
 	for (size_t i = 0; !r && i < s->parents; i++)
-		r = record_value(st, "parent", i, "path", s->paths[i]);
+		r = facts_add(f, facts_key("parent", i, "path"), s->paths[i]);
 	for (size_t i = 0; !r && i < lowers; i++) {
 		r = base_fingerprint(b, i, print);
 		if (!r)
-			r = record_value(st, "lower", i, "print", print);
+			r = facts_add(f, facts_key("lower", i, "print"), print);
 		if (!r)
-			r = record_value(st, "lower", i, "path", s->paths[s->parents + i]);
+			r = facts_add(f, facts_key("lower", i, "path"), s->paths[s->parents + i]);
 	}
-	snprintf(count, sizeof(count), "%zu", s->parents);
 	if (!r)
-		r = store_meta_set(st, "parents", count);
-	snprintf(count, sizeof(count), "%zu", lowers);
-	return r ? r : store_meta_set(st, "lowers", count);
+		r = facts_count(f, "parents", s->parents);
+	return r ? r : facts_count(f, "lowers", lowers);
+}
+
+/* Writes the stack into the index, all of it or nothing, with one flush however many layers there are. */
+static int stack_record(struct store *st, struct base *b, const struct stack *s)
+{
+	struct facts f = { .v = calloc(2 * s->n + 2, sizeof(*f.v)) };
+	int r = f.v ? facts_fill(&f, b, s) : -ENOMEM;
+
+	if (!r)
+		r = store_meta_set_all(st, f.v, f.n);
+	facts_free(&f);
+	return r;
 }
 
 static int stack_check_one(struct store *st, struct base *b, size_t i, const char *upper, const char *path,

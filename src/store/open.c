@@ -445,18 +445,37 @@ char *store_meta_get(struct store *s, const char *key)
 	return text;
 }
 
-int store_meta_set(struct store *s, const char *key, const char *value)
+static int open_meta_write(struct writer *w, const struct store_fact *facts, size_t n)
 {
-	vn_autofree char *full = open_meta_key(key);
+	int rc = writer_begin(w);
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		vn_autofree char *full = open_meta_key(facts[i].key);
+
+		rc = full ? meta_set_text(w->db, full, facts[i].value) : -ENOMEM;
+	}
+	if (!rc)
+		return writer_commit(w);
+	writer_rollback(w);
+	return rc;
+}
+
+int store_meta_set_all(struct store *s, const struct store_fact *facts, size_t n)
+{
 	vn_autounlock pthread_mutex_t *held = NULL;
 	int rc;
 
-	if (!full)
-		return -ENOMEM;
 	if (store_readonly(s))
 		return -EROFS;
 	held = vn_lock(&s->write_lock);
-	rc = meta_set_text(s->writer.db, full, value);
+	rc = open_meta_write(&s->writer, facts, n);
 	reader_changed(s->order[0].reader);
 	return rc ? rc : writer_flush(&s->writer);
+}
+
+int store_meta_set(struct store *s, const char *key, const char *value)
+{
+	const struct store_fact fact = { (char *)key, (char *)value };
+
+	return store_meta_set_all(s, &fact, 1);
 }

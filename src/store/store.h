@@ -116,9 +116,16 @@ int store_close(struct store *s);
 bool store_readonly(const struct store *s);      /* opened so, or turned so by a failed flush (rule J8) */
 const char *store_readonly_reason(struct store *s); /* NULL or a sentence */
 
-/* Small facts kept in the head's meta table: written at once and durably. get returns a malloc()ed string or NULL. */
+/* Small facts kept in the head's meta table. get returns a malloc()ed string or NULL. */
 char *store_meta_get(struct store *s, const char *key);
+/* One fact, written at once and durably. */
 int store_meta_set(struct store *s, const char *key, const char *value);
+
+struct store_fact {
+	char *key, *value;
+};
+/* n facts, all or none of them, with one flush. They stay the caller's. */
+int store_meta_set_all(struct store *s, const struct store_fact *facts, size_t n);
 
 /* ---- numbers ---- */
 
