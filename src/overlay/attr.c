@@ -42,12 +42,18 @@ uint32_t ovl_mode_killed(uint32_t mode)
 	return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
 }
 
+/* Of what has no data file: a directory's names and a virtual file's bytes take some, the others none. */
+static uint64_t attr_blocks(const struct ovl_node *n)
+{
+	return ovl_is_dir(n) || S_ISREG(n->mode) ? (n->size + 511) / 512 : 0;
+}
+
 int ovl_node_attr_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr *out)
 {
 	*out = (struct vn_attr){
 		.ino = n->ino,
 		.size = n->size,
-		.blocks = S_ISREG(n->mode) && !(atomic_load(&n->flags) & OVL_NODE_VIRTUAL) ? ovl_data_blocks(t, n) : n->blocks,
+		.blocks = ovl_has_bytes(n) ? ovl_data_blocks(t, n) : attr_blocks(n),
 		.atime = n->atime,
 		.mtime = n->mtime,
 		.ctime = n->ctime,
@@ -56,8 +62,8 @@ int ovl_node_attr_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr 
 		.nlink = ovl_is_dir(n) && t->static_nlink ? 1 : n->nlink,
 		.uid = t->squash_uid >= 0 ? (uint32_t)t->squash_uid : n->uid,
 		.gid = t->squash_gid >= 0 ? (uint32_t)t->squash_gid : n->gid,
-		.rdev_major = n->rdev_major,
-		.rdev_minor = n->rdev_minor,
+		.rdev_major = ovl_is_device(n) ? n->rdev_major : 0,
+		.rdev_minor = ovl_is_device(n) ? n->rdev_minor : 0,
 		.blksize = 4096,
 		.flags = ovl_flags_wire(n),
 	};

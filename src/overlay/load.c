@@ -82,6 +82,7 @@ int ovl_dir_load(struct ovl_tree *t, struct ovl_node *dir)
 		ovl_names_free(names);
 		return r;
 	}
+	ovl_names_fit(names);
 	dir->names = names;
 	return 0;
 }
@@ -119,10 +120,17 @@ int ovl_dir_lock(struct ovl_tree *t, struct ovl_node *dir)
 
 /* ---- nodes from the base ---- */
 
+static void load_device(struct ovl_node *n, uint32_t major, uint32_t minor)
+{
+	if (!ovl_is_device(n))
+		return;
+	n->rdev_major = major;
+	n->rdev_minor = minor;
+}
+
 static void load_attr(struct ovl_node *n, const struct vn_attr *a)
 {
 	n->size = a->size;
-	n->blocks = a->blocks;
 	n->atime = a->atime;
 	n->mtime = a->mtime;
 	n->ctime = a->ctime;
@@ -131,10 +139,11 @@ static void load_attr(struct ovl_node *n, const struct vn_attr *a)
 	n->uid = a->uid;
 	n->gid = a->gid;
 	n->nlink = S_ISDIR(a->mode) ? 1 : a->nlink;
-	n->rdev_major = a->rdev_major;
-	n->rdev_minor = a->rdev_minor;
 	if (!S_ISDIR(a->mode))
 		n->base_size = a->size;
+	if (S_ISREG(a->mode))
+		n->blocks = a->blocks;
+	load_device(n, a->rdev_major, a->rdev_minor);
 	atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);
 }
 
@@ -343,8 +352,7 @@ static void load_row_attr(struct ovl_node *n, const struct store_inode *row)
 	n->uid = row->uid;
 	n->gid = row->gid;
 	n->nlink = row->nlink;
-	n->rdev_major = row->rdev_major;
-	n->rdev_minor = row->rdev_minor;
+	load_device(n, row->rdev_major, row->rdev_minor);
 }
 
 /* A stale row's size and times are those of the data file. */
@@ -432,7 +440,7 @@ static int load_row(struct ovl_tree *t, uint64_t ino, struct ovl_node *dir, stru
 		n->base_size = b.attr.size;
 	if (row.flags & STORE_GROUP)
 		atomic_fetch_or(&n->flags, OVL_NODE_GROUP);
-	if (row.state == STORE_BELOW && !row.source) {
+	if (S_ISREG(row.mode) && row.state == STORE_BELOW && !row.source) {
 		n->blocks = b.attr.blocks;
 		atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);
 	}

@@ -81,8 +81,10 @@ static struct ovl_node *make_node(struct ovl_tree *t, const struct vn_ctx *ctx, 
 			n->mode |= S_ISGID;
 	}
 	n->nlink = is_dir ? 2 : 1;
-	n->rdev_major = m->rdev_major;
-	n->rdev_minor = m->rdev_minor;
+	if (ovl_is_device(n)) {
+		n->rdev_major = m->rdev_major;
+		n->rdev_minor = m->rdev_minor;
+	}
 	n->size = m->target ? strlen(m->target) : 0;
 	n->atime = n->mtime = n->ctime = n->btime = vn_now_ns();
 	atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);

@@ -256,6 +256,22 @@ void ovl_names_set(struct ovl_names *t, struct ovl_name *e, enum ovl_name_kind k
 	e->ino = ino;
 }
 
+static void names_shrink(void *array, uint32_t *cap, size_t elem, uint32_t used)
+{
+	void *p = used && used < *cap ? realloc(*(void **)array, used * elem) : NULL;
+	if (!p)
+		return;
+	*(void **)array = p;
+	*cap = used;
+}
+
+void ovl_names_fit(struct ovl_names *t)
+{
+	names_shrink(&t->entries, &t->cap, sizeof(*t->entries), t->nentries);
+	names_shrink(&t->text, &t->text_cap, 1, t->text_len);
+	names_shrink(&t->layers, &t->layers_cap, sizeof(*t->layers), t->layers_len);
+}
+
 void ovl_names_sealed(struct ovl_names *t, unsigned seals)
 {
 	if (t->seals == seals)

@@ -46,6 +46,8 @@ size_t ovl_names_bytes(const struct ovl_names *t);
 size_t ovl_names_count(const struct ovl_names *t);   /* entries, whiteouts included */
 size_t ovl_names_visible(const struct ovl_names *t); /* entries that a listing shows */
 
+/* Gives back room that a table which was filled once will not need. */
+void ovl_names_fit(struct ovl_names *t);
 /*
  * Says that the head was sealed for the `seals`-th time: unless the table knows,
  * every name of the writable layer now has something below, and a whiteout of

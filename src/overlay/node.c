@@ -9,6 +9,9 @@
 #include "overlay/xattr.h"
 
 #define SLOTS_MIN 16
+/* The name begins in the padding at the end of the struct. */
+#define NODE_SIZE(len) (offsetof(struct ovl_node, oname) + (len) > sizeof(struct ovl_node) ? \
+			offsetof(struct ovl_node, oname) + (len) : sizeof(struct ovl_node))
 
 static struct ovl_shard *node_shard(struct ovl_tree *t, uint64_t ino)
 {
@@ -53,7 +56,7 @@ static struct ovl_node *node_find_locked(struct ovl_shard *s, uint64_t ino)
 struct ovl_node *ovl_node_new(struct ovl_tree *t, uint64_t ino, bool dir, struct base_dir *odir, const char *oname,
 			      size_t oname_len)
 {
-	struct ovl_node *n = calloc(1, sizeof(*n) + oname_len);
+	struct ovl_node *n = calloc(1, NODE_SIZE(oname_len));
 	(void)t;
 	if (!n)
 		return NULL;
@@ -76,7 +79,7 @@ static void node_free(struct ovl_tree *t, struct ovl_node *n)
 	struct ovl_own *own = ovl_own(n);
 	if (ovl_is_dir(n))
 		ovl_names_free(n->names);
-	else
+	else if (S_ISLNK(n->mode))
 		free(n->target);
 	if (own) {
 		ovl_xattrs_free(own->xattrs);
@@ -161,7 +164,7 @@ void ovl_node_put(struct ovl_tree *t, struct ovl_node *n)
 {
 	while (n && node_release(t, n)) {
 		struct ovl_node *parent = ovl_is_dir(n) ? n->parent : NULL;
-		if (!ovl_is_dir(n))
+		if (ovl_has_bytes(n))
 			ovl_data_drop(t, n);
 		node_free(t, n);
 		n = parent;
@@ -192,7 +195,7 @@ int ovl_node_get(struct ovl_tree *t, const struct vn_ctx *ctx, uint64_t nodeid, 
 static void node_stats(struct ovl_node *n, struct ovl_stats *out)
 {
 	out->nodes++;
-	out->node_bytes += sizeof(*n) + n->oname_len + (ovl_own(n) ? sizeof(struct ovl_own) : 0);
+	out->node_bytes += NODE_SIZE(n->oname_len) + (ovl_own(n) ? sizeof(struct ovl_own) : 0);
 	if (!ovl_is_dir(n) || pthread_rwlock_tryrdlock(&n->lock))
 		return;
 	if (n->names) {

@@ -52,7 +52,7 @@ static size_t ref_slot(const struct ref_shard *sh, const struct ovl_node *n)
 static int ref_grow(struct ref_shard *sh)
 {
 	struct ref_shard bigger = { .cap = sh->cap ? 2 * sh->cap : 16 };
-	if (4 * (sh->used + 1) <= 3 * sh->cap)
+	if (8 * (sh->used + 1) <= 7 * sh->cap)
 		return 0;
 	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
 	if (!bigger.slots)

@@ -159,7 +159,7 @@ static int touch_sealed(struct ovl_tree *t, struct ovl_node *n)
 		else
 			r = ovl_op_commit(&op, &seq);
 		if (!r) {
-			if (!ovl_is_dir(n))
+			if (ovl_has_bytes(n))
 				ovl_data_drop(t, n); /* descriptors and extents belong to the sealed row */
 			ovl_node_apply(t, n, &row, seq, true);
 		}

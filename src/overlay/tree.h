@@ -45,6 +45,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "overlay/base.h"
@@ -114,11 +115,10 @@ struct ovl_node {
 	atomic_uint flags;            /* OVL_NODE_* */
 	pthread_rwlock_t lock;
 	/* attributes */
-	uint64_t size, blocks;
+	uint64_t size;
 	int64_t atime, mtime, ctime, btime;
 	_Atomic uint32_t mode;        /* its type never changes and is read without the lock */
 	uint32_t uid, gid, nlink;
-	uint32_t rdev_major, rdev_minor;
 	/* below: set when the node is made, never changed. odir is the directory itself for directories, else the one that has `oname`. NULL: nothing in the base */
 	struct base_dir *odir;
 	_Atomic(struct ovl_own *) own;
@@ -129,10 +129,18 @@ struct ovl_node {
 			struct ovl_vdir *vdir;        /* virtual children, borrowed from the tree; or NULL */
 		};
 		struct {                          /* others */
-			struct ovl_file *file;        /* file.c's, under its own lock */
-			struct ovl_vfile *vfile;      /* OVL_NODE_VIRTUAL */
+			union {
+				struct ovl_file *file;    /* regular: file.c's, under its own lock */
+				struct ovl_vfile *vfile;  /* regular and OVL_NODE_VIRTUAL */
+				char *target;             /* symbolic links without a base object: loaded or NULL */
+			};
 			uint64_t base_size;           /* of the base object */
-			char *target;                 /* symbolic links without a base object: loaded or NULL */
+			union {
+				uint64_t blocks;          /* regular */
+				struct {
+					uint32_t rdev_major, rdev_minor; /* devices */
+				};
+			};
 		};
 	};
 	uint16_t layer;               /* of the base object */
@@ -200,6 +208,19 @@ struct ovl_tree {
 static inline struct ovl_tree *ovl_tree_of(struct vn_fs *fs)
 {
 	return (struct ovl_tree *)fs;
+}
+
+/* A regular file whose bytes are data.c's business. */
+static inline bool ovl_has_bytes(const struct ovl_node *n)
+{
+	return (atomic_load_explicit(&n->mode, memory_order_relaxed) & S_IFMT) == S_IFREG &&
+	       !(atomic_load_explicit(&n->flags, memory_order_relaxed) & OVL_NODE_VIRTUAL);
+}
+
+static inline bool ovl_is_device(const struct ovl_node *n)
+{
+	uint32_t type = atomic_load_explicit(&n->mode, memory_order_relaxed) & S_IFMT;
+	return type == S_IFCHR || type == S_IFBLK;
 }
 
 static inline bool ovl_is_dir(const struct ovl_node *n)

@@ -219,7 +219,6 @@ static int virtual_file(struct ovl_tree *t, const struct ovl_virtual *v, struct 
 	}
 	n->vfile = f;
 	n->size = size;
-	n->blocks = (size + 511) / 512;
 	d->file = true;
 	d->ino = n->ino;
 	return 0;
