@@ -56,7 +56,7 @@ sys_unmount() {
 		umount "$at" || { sleep 1 && umount "$at"; } || umount -l "$at"
 		unset 'mounted[-1]'
 	fi
-	find "${at%/mnt}" -xdev -type f -size +4M -delete
+	find "${at%/mnt}" -xdev -type f -size +20M -delete 2>/dev/null
 }
 
 # The server of the mount at $at: the process that was given it as an argument.
