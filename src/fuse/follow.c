@@ -12,7 +12,7 @@
 
 #define SAME_ENOUGH 2        /* requests in a row that make a client worth following */
 #define OTHERS_ENOUGH 16     /* changes of client that make following pointless */
-#define LARGE 32768          /* bytes that cost more than a wake-up */
+#define LARGE 100000         /* bytes that cost more than a wake-up; listings are smaller */
 #define PAUSE_NS 15000       /* a client that takes longer may have moved */
 #define LOOK_EVERY_NS 400000 /* at most so often */
 #define LOOK_APART_NS 200000 /* clients in turn are not chased */
