@@ -36,6 +36,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/scope.h"
 #include "fuse/dispatch.h"
 #include "fuse/request.h"
@@ -350,8 +351,11 @@ static void *queue_main(void *arg)
 
 	prctl(PR_SET_NAME, "vf-uring");
 	queue_pin(q);
-	if (queue_enable(q) < 0)
+	if (queue_enable(q) < 0) {
+		vn_error("io_uring cannot be started (%s): the mount is given up", strerror(errno));
+		q->u->config.ended(q->u->config.arg); /* without this queue every request would wait for ever */
 		return NULL;
+	}
 	io_uring_register_ring_fd(&q->ring); /* a little faster where it works */
 	queue_watch_wake(q);
 	for (unsigned i = 0; i < DEPTH; i++)

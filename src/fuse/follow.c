@@ -10,18 +10,19 @@
 
 #include "base/clock.h"
 
-#define SAME_ENOUGH 2        /* requests in a row that make a client worth following */
-#define OTHERS_ENOUGH 16     /* changes of client that make following pointless */
-#define LARGE 100000         /* bytes that cost more than a wake-up; listings are smaller */
-#define PAUSE_NS 15000       /* a client that takes longer may have moved */
-#define LOOK_EVERY_NS 400000 /* at most so often */
-#define LOOK_APART_NS 200000 /* clients in turn are not chased */
+#define SAME_ENOUGH 2         /* requests in a row that make a client worth following */
+#define OTHERS_ENOUGH 16      /* changes of client that make following pointless */
+#define LARGE 100000          /* bytes that cost more than a wake-up; listings are smaller */
+#define PAUSE_NS 15000        /* a client that takes longer may have moved */
+#define LOOK_SOON_NS 400000   /* then it is looked for, at most so often */
+#define LOOK_LATE_NS 50000000 /* and ever more rarely while it stays where it is */
+#define LOOK_APART_NS 200000  /* clients in turn are not chased */
 #define STRIKES_ENOUGH 8
 #define STAT_CPU 35 /* fields from the one behind the state to the processor, in /proc/PID/stat */
 
 void vf_follow_init(struct vf_follow *f)
 {
-	*f = (struct vf_follow){.cpu = -1};
+	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS};
 	if (sched_getaffinity(0, sizeof(f->allowed), &f->allowed) < 0)
 		f->strikes = STRIKES_ENOUGH;
 }
@@ -95,9 +96,15 @@ static int follow_find(struct vf_follow *f)
 
 static void follow_look(struct vf_follow *f)
 {
+	int cpu = follow_find(f);
+
 	f->looked = vn_mono_ns();
 	f->found = f->pid;
-	follow_pin(f, follow_find(f));
+	if (cpu != f->cpu)
+		f->patience = LOOK_SOON_NS;
+	else if (f->patience < LOOK_LATE_NS)
+		f->patience *= 2;
+	follow_pin(f, cpu);
 	if (follow_is_off(f))
 		follow_release(f);
 }
@@ -111,7 +118,7 @@ void vf_follow_arrived(struct vf_follow *f)
 	if (f->cpu < 0 || follow_is_off(f))
 		return;
 	now = vn_mono_ns();
-	if (now - f->replied > PAUSE_NS && now - f->looked > LOOK_EVERY_NS)
+	if (now - f->replied > PAUSE_NS && now - f->looked > f->patience)
 		f->found = 0; /* look when the client is known to wait */
 }
 

@@ -24,6 +24,7 @@ struct vf_follow {
 	int cpu;          /* where the thread is pinned, -1: nowhere */
 	int64_t replied;  /* when the last reply went out, ns */
 	int64_t looked;   /* when a client's CPU was last looked up, ns */
+	int64_t patience; /* how long not to look again, ns */
 	uint32_t found;   /* whose CPU that was; 0: look again */
 	unsigned strikes; /* looks in a row that found no waiting client; many: the numbers mean other processes here */
 	cpu_set_t allowed; /* where the thread may run at all */
