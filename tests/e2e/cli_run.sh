@@ -7,31 +7,31 @@ need_fuse
 
 cd "$scratch" || exit 99
 export TMPDIR=$scratch/tmp
-mkdir "$TMPDIR" work
-echo original >work/file
+mkdir "$TMPDIR" place
+echo original >place/file
 run() { timeout 120 "$VENEER" run "$@" </dev/null; }
 
 # The default: this machine, thrown away.
-out=$(run sh -c "rm $scratch/work/file; echo new >$scratch/work/new; cat $scratch/work/new; ls $scratch/work" 2>err)
+out=$(run sh -c "rm $scratch/place/file; echo new >$scratch/place/new; cat $scratch/place/new; ls $scratch/place" 2>err)
 is "$out" $'new\nnew' 'the command sees its own changes'
-is "$(ls work; cat work/file)" $'file\noriginal' 'the machine does not'
+is "$(ls place; cat place/file)" $'file\noriginal' 'the machine does not'
 like "$(cat err)" 'discarded.*veneer run -u' 'it is said how to keep changes'
 is "$(ls -A "$TMPDIR")" '' 'the temporary layer is gone'
 is "$(run -q true 2>&1)" '' '-q says nothing'
 is "$(run -q pwd)" "$scratch" 'the command starts where it was typed'
 
 # With -u.
-check 'a layer is made' run -u layer -- sh -c 'echo one >work/one; mv work/file work/renamed; chmod 600 /etc/passwd'
-is "$(ls work)" file 'the machine is as it was'
-is "$(run -u layer -- sh -c 'cat work/one work/renamed')" $'one\noriginal' 'a second run goes on from the first'
+check 'a layer is made' run -u layer -- sh -c 'echo one >place/one; mv place/file place/renamed; chmod 600 /etc/passwd'
+is "$(ls place)" file 'the machine is as it was'
+is "$(run -u layer -- sh -c 'cat place/one place/renamed')" $'one\noriginal' 'a second run goes on from the first'
 is "$("$VENEER" diff layer | grep -v '/$')" "m etc/passwd
-A ${scratch#/}/work/one
-R ${scratch#/}/work/file -> ${scratch#/}/work/renamed" 'veneer diff shows the changes'
+A ${scratch#/}/place/one
+R ${scratch#/}/place/file -> ${scratch#/}/place/renamed" 'veneer diff shows the changes'
 is "$(run -u layer -- ls "$scratch")" "$(ls -I layer)" 'the upper does not show in the tree'
 check 'the layer is clean' "$VENEER" check layer
 
 # Read-only.
-out=$(run -o ro,frobnicate -- sh -c 'touch /x; cat work/file' 2>&1)
+out=$(run -o ro,frobnicate -- sh -c 'touch /x; cat place/file' 2>&1)
 is "$(tail -n 1 <<<"$out")" original '-o ro shows the machine'
 like "$out" 'Read-only file system' 'and lets nothing be changed'
 like "$out" 'unknown option ignored: frobnicate' 'unknown options are said'

@@ -664,7 +664,7 @@ START_TEST(xattrs_can_be_turned_off)
 }
 END_TEST
 
-/* ---- what is not implemented ---- */
+/* ---- what is answered ENOSYS ---- */
 
 START_TEST(decided_against_is_enosys)
 {
