@@ -77,10 +77,12 @@ int ovl_copyup_turn(struct ovl_tree *t, struct ovl_node *n, bool flush);
 int ovl_copyup_whole(struct ovl_tree *t, struct ovl_node *n);
 
 /*
- * The first data file of a file that reads nothing below: (number, fd) hold what
- * *row says (size, times, STORE_STALE), which is committed as FULL. Takes over fd
- * when it succeeds; else fd and number stay the caller's.
+ * The first data file of a file that reads nothing below, committed as FULL with
+ * *row (times, STORE_STALE). fd has `size` bytes; a stale row says less, namely what
+ * a power cut that takes the new bytes has to leave. Takes over fd when it
+ * succeeds; else fd and number stay the caller's.
  */
-int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd);
+int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd,
+		     uint64_t size);
 
 #endif

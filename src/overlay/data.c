@@ -214,12 +214,11 @@ static ssize_t write_first(struct ovl_tree *t, struct ovl_node *n, uint64_t off,
 	if (!r && end < n->size && ftruncate(fd, (off_t)n->size))
 		r = -errno;
 	if (!r) {
-		ovl_row(n, &row);
-		row.size = end < n->size ? n->size : end;
+		ovl_row(n, &row); /* with the size that it had */
 		row.flags |= STORE_STALE;
 		if (now)
 			row.mtime = row.ctime = now;
-		r = ovl_copyup_first(t, n, &row, number, fd);
+		r = ovl_copyup_first(t, n, &row, number, fd, end < n->size ? n->size : end);
 	}
 	if (r) {
 		close(fd);

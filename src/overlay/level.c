@@ -87,7 +87,8 @@ static int level_stale(struct ovl_tree *t, struct ovl_node *n, struct ovl_level 
 		return fd;
 	if (fstat(fd, &st))
 		return -errno;
-	l->size = (uint64_t)st.st_size;
+	if ((uint64_t)st.st_size > l->size)
+		l->size = (uint64_t)st.st_size;
 	return 0;
 }
 

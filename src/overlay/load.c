@@ -355,7 +355,7 @@ static void load_row_attr(struct ovl_node *n, const struct store_inode *row)
 	load_device(n, row->rdev_major, row->rdev_minor);
 }
 
-/* A stale row's size and times are those of the data file. */
+/* Behind a stale row a file has grown: its size and times are those of the data file, if that is longer. */
 static int load_stale(struct ovl_tree *t, struct ovl_node *n, uint64_t home)
 {
 	struct ovl_own *own = ovl_own(n);
@@ -365,7 +365,8 @@ static int load_stale(struct ovl_tree *t, struct ovl_node *n, uint64_t home)
 	vn_autoclose int fd = store_data_open(t->store, home, own->data);
 	if (fd < 0 || fstat(fd, &st))
 		return fd < 0 ? fd : -errno;
-	n->size = (uint64_t)st.st_size;
+	if ((uint64_t)st.st_size > n->size)
+		n->size = (uint64_t)st.st_size;
 	int64_t mtime = vn_ns_from_ts(&st.st_mtim);
 	if (mtime > n->mtime)
 		n->mtime = n->ctime = mtime;

@@ -93,7 +93,7 @@ static int space_first(const struct space *s)
 		r = -errno;
 	space_row(s, &row);
 	if (!r)
-		r = ovl_copyup_first(s->t, s->n, &row, number, fd);
+		r = ovl_copyup_first(s->t, s->n, &row, number, fd, s->size);
 	if (r) {
 		close(fd);
 		store_data_abandon(s->t->store, number);

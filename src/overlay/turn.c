@@ -19,7 +19,8 @@
  * of older bytes is it flushed first, lest both be gone (rule J10). Takes over fd
  * when it succeeds; else fd and number stay the caller's.
  */
-int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd)
+int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd,
+		     uint64_t size)
 {
 	struct ovl_own *own = ovl_own(n);
 	struct ovl_file *f;
@@ -39,6 +40,7 @@ int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode 
 		return r;
 	own->emptied = false;
 	ovl_node_apply(t, n, row, seq, true);
+	n->size = size;
 	atomic_fetch_and(&n->flags, ~OVL_NODE_BLOCKS);
 	if (ovl_file_get(t, n, false, &f)) {
 		close(fd); /* no memory to keep it: it is opened again when it is needed */
@@ -155,7 +157,7 @@ static int whole_first(struct ovl_tree *t, struct ovl_node *n)
 	if (r)
 		return r;
 	ovl_row(n, &row);
-	r = ftruncate(fd, (off_t)row.size) ? -errno : ovl_copyup_first(t, n, &row, number, fd);
+	r = ftruncate(fd, (off_t)row.size) ? -errno : ovl_copyup_first(t, n, &row, number, fd, row.size);
 	if (r) {
 		close(fd);
 		store_data_abandon(t->store, number);

@@ -53,20 +53,25 @@ static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, u
  */
 static int recover_data(struct store *s, uint64_t number)
 {
-	int fd = data_open(s->order[0].datafd, number, O_RDONLY);
+	int fd = data_open(s->order[0].datafd, number, O_RDWR);
 
 	return fd == -ENOENT ? data_create(s->order[0].datafd, number) : fd;
 }
 
-/* Sizes and times of full files that were written since their row was. */
+/*
+ * Sizes and times of full files that were written since their row was. A row that
+ * is made shorter is written anew and not stale, so behind it a file has only
+ * grown; one that the host shows shorter has lost bytes that were not flushed, and
+ * its size, which may have been, stays.
+ */
 static int recover_stale(struct store *s)
 {
 	sqlite3 *db = s->writer.db;
 	sqlite3_stmt *find = NULL, *set = NULL;
-	int rc = schema_prepare(db, "SELECT ino, data FROM inode WHERE flags & 4 AND state = 3 AND data > 0", &find);
+	int rc = schema_prepare(db, "SELECT ino, data, size FROM inode WHERE flags & 4 AND state = 3 AND data > 0", &find);
 
 	if (!rc)
-		rc = schema_prepare(db, "UPDATE inode SET size = ?2, mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
+		rc = schema_prepare(db, "UPDATE inode SET size = max(size, ?2), mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
 					" flags = flags & ~4 WHERE ino = ?1", &set);
 	while (!rc && sqlite3_step(find) == SQLITE_ROW) {
 		vn_autoclose int fd = recover_data(s, (uint64_t)sqlite3_column_int64(find, 1));
@@ -74,6 +79,8 @@ static int recover_stale(struct store *s)
 
 		if (fd < 0 || fstat(fd, &st) < 0)
 			continue; /* verification tells of it */
+		if (st.st_size < sqlite3_column_int64(find, 2) && ftruncate(fd, sqlite3_column_int64(find, 2)) < 0)
+			continue;
 		sqlite3_bind_int64(set, 1, sqlite3_column_int64(find, 0));
 		sqlite3_bind_int64(set, 2, st.st_size);
 		sqlite3_bind_int64(set, 3, vn_ns_from_ts(&vn_st_mtim(&st)));

@@ -52,7 +52,7 @@ int writer_extent_replayed(struct writer *w, const struct batch_inode *e, uint64
 	return data_present(fd, start, length, writer_range_present, &range);
 }
 
-/* A stale row's size is the data file's (J5); PARTIAL rows know it themselves. */
+/* A stale row has grown to the data file's size (J5); PARTIAL rows know theirs. */
 static int writer_unstale(struct writer *w, struct batch_inode *e)
 {
 	vn_autoclose int fd = -1;
@@ -65,7 +65,8 @@ static int writer_unstale(struct writer *w, struct batch_inode *e)
 		return fd == -ENOENT ? 0 : fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	e->row.size = (uint64_t)st.st_size;
+	if ((uint64_t)st.st_size > e->row.size)
+		e->row.size = (uint64_t)st.st_size;
 	e->row.flags &= ~STORE_STALE;
 	return 0;
 }
