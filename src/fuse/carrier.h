@@ -17,8 +17,8 @@ struct vf_classic_config {
 	int fd; /* the device, borrowed until vf_classic_stop() */
 	struct vf_session *session;
 	unsigned max_threads;
-	/* Called once, from a worker, when the kernel has ended the connection. */
-	void (*ended)(void *arg);
+	/* Called once, from a worker, when the connection has ended: unmounted, or aborted where it stands. */
+	void (*ended)(void *arg, bool unmounted);
 	void *arg;
 };
 

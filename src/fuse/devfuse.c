@@ -96,12 +96,18 @@ static void devfuse_done(struct vf_devfuse *d)
 	}
 }
 
-static void devfuse_ended(void *arg)
+/* An aborted connection leaves its mount standing, dead, for us to take away. */
+static void devfuse_ended(void *arg, bool unmounted)
 {
 	struct vf_devfuse *d = arg;
 
-	atomic_store(&d->unmounted, true);
+	atomic_store(&d->unmounted, unmounted);
 	devfuse_done(d);
+}
+
+static void devfuse_failed(void *arg)
+{
+	devfuse_ended(arg, false);
 }
 
 static int devfuse_init(struct vf_devfuse *d, struct vn_err *err)
@@ -122,7 +128,7 @@ static int devfuse_init(struct vf_devfuse *d, struct vn_err *err)
 /* Rings have to stand before INIT is answered. Where they cannot, nothing is lost. */
 static void devfuse_prepare_uring(struct vf_devfuse *d)
 {
-	struct vf_uring_config uc = {.fd = d->fd, .session = d->session, .ended = devfuse_ended, .arg = d};
+	struct vf_uring_config uc = {.fd = d->fd, .session = d->session, .failed = devfuse_failed, .arg = d};
 
 	if (d->no_uring || !vf_uring_is_enabled() || vf_uring_new(&uc, &d->uring))
 		return;

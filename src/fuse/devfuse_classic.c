@@ -172,7 +172,7 @@ static void worker_end(struct vf_classic *c, int err)
 	if (err != -ENODEV && err != -ECONNABORTED)
 		vn_error("reading requests from /dev/fuse: %s; the mount is given up", strerror(-err));
 	if (!atomic_exchange(&c->ended, true))
-		c->config.ended(c->config.arg);
+		c->config.ended(c->config.arg, err == -ENODEV);
 }
 
 static void worker_loop(struct worker *w)

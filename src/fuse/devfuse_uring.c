@@ -292,23 +292,17 @@ static void queue_request(struct queue *q, struct entry *e)
 	queue_command(q, e, FUSE_IO_URING_CMD_COMMIT_AND_FETCH);
 }
 
-/* False: the entry is lost, because the connection has ended or would not take it. */
-static bool queue_completion(struct queue *q, const struct io_uring_cqe *cqe)
+/* An error: the entry is lost, because the connection has ended (the device says so too) or would not take it. */
+static void queue_completion(struct queue *q, const struct io_uring_cqe *cqe)
 {
 	struct entry *e = (struct entry *)(uintptr_t)cqe->user_data;
 
 	if (!e) {
 		queue_commit_done(q);
 		queue_watch_wake(q);
-		return true;
-	}
-	if (cqe->res == 0) {
+	} else if (cqe->res == 0) {
 		queue_request(q, e);
-		return true;
 	}
-	if (cqe->res == -ENOTCONN || cqe->res == -ECONNABORTED || cqe->res == -ENODEV)
-		q->u->config.ended(q->u->config.arg);
-	return false;
 }
 
 /* Replies go out at once when there are other requests to carry out first. */
@@ -353,7 +347,7 @@ static void *queue_main(void *arg)
 	queue_pin(q);
 	if (queue_enable(q) < 0) {
 		vn_error("io_uring cannot be started (%s): the mount is given up", strerror(errno));
-		q->u->config.ended(q->u->config.arg); /* without this queue every request would wait for ever */
+		q->u->config.failed(q->u->config.arg); /* without this queue every request would wait for ever */
 		return NULL;
 	}
 	io_uring_register_ring_fd(&q->ring); /* a little faster where it works */

@@ -15,7 +15,7 @@ struct vf_uring;
 struct vf_uring_config {
 	int fd; /* the device, borrowed until vf_uring_stop() */
 	struct vf_session *session;
-	void (*ended)(void *arg); /* the kernel has ended the connection; from any thread, perhaps more than once */
+	void (*failed)(void *arg); /* the mount cannot be served any more; from any thread */
 	void *arg;
 };
 

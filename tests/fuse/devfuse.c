@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -487,6 +488,34 @@ START_TEST(a_lazily_unmounted_tree_works_until_it_is_closed)
 }
 END_TEST
 
+START_TEST(an_aborted_mount_is_taken_away)
+{
+	struct vf_devfuse_config c = config();
+	char ctl[4096], path[4200];
+	struct stat st;
+	FILE *f;
+
+	NEED_MOUNT(&c);
+	snprintf(ctl, sizeof(ctl), "%s/ctl", vn_check_dir());
+	if (mkdir(ctl, 0700) || mount("none", ctl, "fusectl", 0, NULL))
+		vn_check_skip("needs the fusectl file system");
+	ck_assert_int_eq(stat(mnt, &st), 0);
+	snprintf(path, sizeof(path), "%s/%u/abort", ctl, (unsigned)minor(st.st_dev));
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs("1", f);
+	fclose(f);
+	umount2(ctl, MNT_DETACH);
+	vf_devfuse_wait(d);
+	ck_assert(!vf_devfuse_unmounted(d));
+	vf_devfuse_close(d);
+	d = NULL;
+	ck_assert_int_eq(stat(mnt, &st), 0);
+	ck_assert_int_eq(stat(at("f"), &st), -1);
+	ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
 START_TEST(closing_takes_a_busy_mount_away)
 {
 	struct vf_devfuse_config c = config();
@@ -591,5 +620,6 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/devfuse", .setup = setup, .
 		   truncation_on_open_and_append_arrive, synchronous_writes_are_flushed, a_verb_that_waits_holds_nobody_up,
 		   many_clients_at_once, requests_come_over_io_uring, io_uring_ends_while_the_mount_is_busy,
 		   unmounting_from_outside_ends_the_wait, a_lazily_unmounted_tree_works_until_it_is_closed,
-		   closing_takes_a_busy_mount_away, stopping_leaves_a_mount_over_it_alone, a_mount_made_elsewhere_is_served,
+		   an_aborted_mount_is_taken_away, closing_takes_a_busy_mount_away,
+		   stopping_leaves_a_mount_over_it_alone, a_mount_made_elsewhere_is_served,
 		   mount_options_reach_the_kernel, targets_that_cannot_be_mounted_on_are_named)
