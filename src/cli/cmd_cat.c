@@ -13,6 +13,7 @@
 
 static const struct arg_opt cat_opts[] = {
 	{'L', 0, "lower", "LOWER", "where a lower directory is now, top first (default: as recorded)"},
+	{'S', 0, "snapshot", "NAME", "the tree as it was frozen under this name"},
 	{0},
 };
 
@@ -53,11 +54,11 @@ static int cat_one(struct rest *r, const char *path, struct vn_err *err)
 	return cat_copy(r, &e, path, err);
 }
 
-static int cat_files(const char *upper, const struct words *lowers, const struct words *paths)
+static int cat_files(const char *upper, const char *snapshot, const struct words *lowers, const struct words *paths)
 {
 	struct vn_err err = {0};
 	struct rest r;
-	int ret = rest_open(&r, upper, lowers, &err);
+	int ret = rest_open(&r, upper, lowers, snapshot, &err);
 
 	if (ret < 0)
 		return cmd_fail("%s", vn_err_text(&err));
@@ -70,7 +71,7 @@ static int cat_files(const char *upper, const struct words *lowers, const struct
 static int cat_run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct words lowers = {0}, paths = {0};
-	const char *upper = NULL;
+	const char *upper = NULL, *snapshot = NULL;
 	struct args a;
 	int id, code;
 
@@ -80,6 +81,8 @@ static int cat_run(const struct cmd *cmd, int argc, char **argv)
 			break;
 		if (id == ARGS_WORD && !upper)
 			upper = a.value;
+		else if (id == 'S')
+			snapshot = a.value;
 		else if (words_add(id == ARGS_WORD ? &paths : &lowers, a.value, strlen(a.value)) < 0)
 			a.code = cmd_fail("out of memory");
 	}
@@ -88,7 +91,7 @@ static int cat_run(const struct cmd *cmd, int argc, char **argv)
 	else if (!paths.n)
 		code = cmd_usage(cmd, "name an upper directory and a file in its tree");
 	else
-		code = cat_files(upper, &lowers, &paths);
+		code = cat_files(upper, snapshot, &lowers, &paths);
 	words_fini(&lowers);
 	words_fini(&paths);
 	return code;
@@ -97,7 +100,7 @@ static int cat_run(const struct cmd *cmd, int argc, char **argv)
 const struct cmd cmd_cat = {
 	.name = "cat",
 	.summary = "print a file of a tree without mounting it",
-	.synopsis = "[--lower=LOWER]... UPPER PATH...",
+	.synopsis = "[--snapshot=NAME] [--lower=LOWER]... UPPER PATH...",
 	.text = "Prints files of the tree that the writable layer UPPER belongs to, also while it\n"
 		"is mounted. PATH starts at the tree's root; symlinks are followed inside the tree.\n",
 	.example = "  veneer cat ./layer /etc/hostname\n",

@@ -83,7 +83,7 @@ static int check_do(struct check *c, const struct words *lowers)
 	int code;
 
 	if (ret >= 0)
-		ret = rest_open(&r, c->upper, lowers, &err);
+		ret = rest_open(&r, c->upper, lowers, NULL, &err);
 	if (ret < 0)
 		return cmd_fail("%s", vn_err_text(&err));
 	c->problems = json_array();

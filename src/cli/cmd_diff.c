@@ -87,21 +87,46 @@ static int diff_json(void *arg, const struct ovl_change *c)
 	return out_array_add(diff_object(c), arg) ? 0 : -ENOMEM;
 }
 
-static int diff_do(const char *upper, const struct words *lowers, bool json)
+/* What to compare: UPPER with its base, or two of its states. */
+struct diff_config {
+	const char *words[3]; /* UPPER [A [B]] */
+	size_t nwords;
+	struct words lowers;
+	bool json;
+};
+
+static int diff_print(const struct diff_config *c, struct rest *from, struct rest *to, struct vn_err *err)
+{
+	ovl_change_fn fn = c->json ? diff_json : diff_text;
+	bool first = true;
+	int ret;
+
+	if (c->json)
+		out_array_begin();
+	ret = from ? ovl_diff_between(from->tree, to->tree, fn, &first, err) : ovl_diff(to->tree, fn, &first, err);
+	if (c->json)
+		out_array_end(first);
+	return ret;
+}
+
+static int diff_do(const struct diff_config *c)
 {
 	struct vn_err err = {0};
-	bool first = true;
-	struct rest r;
-	int ret = rest_open(&r, upper, lowers, &err);
+	struct rest from, to;
+	int ret = rest_open(&to, c->words[0], &c->lowers, c->words[2], &err);
 
 	if (ret < 0)
 		return cmd_fail("%s", vn_err_text(&err));
-	if (json)
-		out_array_begin();
-	ret = ovl_diff(r.tree, NULL, json ? diff_json : diff_text, &first, &err);
-	if (json)
-		out_array_end(first);
-	rest_close(&r);
+	if (c->words[1]) {
+		ret = rest_open(&from, c->words[0], &c->lowers, c->words[1], &err);
+		if (ret == 0) {
+			ret = diff_print(c, &from, &to, &err);
+			rest_close(&from);
+		}
+	} else {
+		ret = diff_print(c, NULL, &to, &err);
+	}
+	rest_close(&to);
 	if (ret < 0)
 		return cmd_fail("%s", err.code ? vn_err_text(&err) : "out of memory");
 	return CMD_OK;
@@ -109,9 +134,7 @@ static int diff_do(const char *upper, const struct words *lowers, bool json)
 
 static int diff_run(const struct cmd *cmd, int argc, char **argv)
 {
-	struct words lowers = {0};
-	const char *upper = NULL;
-	bool json = false;
+	struct diff_config c = {0};
 	struct args a;
 	int id, code = -1;
 
@@ -120,26 +143,27 @@ static int diff_run(const struct cmd *cmd, int argc, char **argv)
 		if (id == ARGS_EXIT)
 			code = a.code;
 		else if (id == 'j')
-			json = true;
+			c.json = true;
 		else if (id == 'L')
-			code = words_add(&lowers, a.value, strlen(a.value)) < 0 ? cmd_fail("out of memory") : -1;
-		else if (upper)
+			code = words_add(&c.lowers, a.value, strlen(a.value)) < 0 ? cmd_fail("out of memory") : -1;
+		else if (c.nwords == VN_ARRAY_LEN(c.words))
 			code = cmd_usage(cmd, "'%s' is one argument too many", a.value);
 		else
-			upper = a.value;
+			c.words[c.nwords++] = a.value;
 	}
 	if (code < 0)
-		code = upper ? diff_do(upper, &lowers, json) : cmd_usage(cmd, "name an upper directory");
-	words_fini(&lowers);
+		code = c.nwords ? diff_do(&c) : cmd_usage(cmd, "name an upper directory");
+	words_fini(&c.lowers);
 	return code;
 }
 
 const struct cmd cmd_diff = {
 	.name = "diff",
 	.summary = "print what changed in a writable layer",
-	.synopsis = "[--json] [--lower=LOWER]... UPPER",
+	.synopsis = "[--json] [--lower=LOWER]... UPPER [A [B]]",
 	.text = "Prints every difference between the tree of the writable layer UPPER and the lower\n"
-		"directories it stands on, sorted by path, also while it is mounted:\n"
+		"directories it stands on, sorted by path, also while it is mounted; with A, between\n"
+		"the snapshot A and the present state, or the snapshot B:\n"
 		"\n"
 		"  A PATH         added\n"
 		"  M PATH         content changed\n"
@@ -151,7 +175,8 @@ const struct cmd cmd_diff = {
 		"tree is.\n",
 	.example = "  veneer run -u ./layer -- touch /etc/new\n"
 		   "  veneer diff ./layer\n"
-		   "  A etc/new\n",
+		   "  A etc/new\n"
+		   "  veneer diff ./layer before-upgrade\n",
 	.opts = diff_opts,
 	.run = diff_run,
 };

@@ -17,6 +17,7 @@ static const struct arg_opt ls_opts[] = {
 	{'l', 'l', NULL, NULL, "owner, mode, size and time of each entry"},
 	{'d', 'd', "directory", NULL, "the directory itself, not what is in it"},
 	{'L', 0, "lower", "LOWER", "where a lower directory is now, top first (default: as recorded)"},
+	{'S', 0, "snapshot", "NAME", "the tree as it was frozen under this name"},
 	{'j', 0, "json", NULL, "a JSON array of objects"},
 	{0},
 };
@@ -34,7 +35,7 @@ struct ls_list {
 };
 
 struct ls_config {
-	const char *upper, *path;
+	const char *upper, *path, *snapshot;
 	struct words lowers;
 	bool is_long, json, directory;
 };
@@ -202,7 +203,7 @@ static int ls_do(const struct ls_config *c)
 {
 	struct vn_err err = {0};
 	struct rest r;
-	int ret = rest_open(&r, c->upper, &c->lowers, &err);
+	int ret = rest_open(&r, c->upper, &c->lowers, c->snapshot, &err);
 
 	if (ret == 0) {
 		ret = ls_list(&r, c, &err);
@@ -225,6 +226,8 @@ static int ls_args(const struct cmd *cmd, struct args *a, struct ls_config *c)
 			a->code = cmd_fail("out of memory");
 			return ARGS_EXIT;
 		}
+		if (id == 'S')
+			c->snapshot = a->value;
 		if (id != ARGS_WORD)
 			continue;
 		if (c->upper && c->path) {
@@ -258,7 +261,7 @@ static int ls_run(const struct cmd *cmd, int argc, char **argv)
 const struct cmd cmd_ls = {
 	.name = "ls",
 	.summary = "list a directory of a tree without mounting it",
-	.synopsis = "[-l] [-d] [--json] [--lower=LOWER]... UPPER [PATH]",
+	.synopsis = "[-l] [-d] [--json] [--snapshot=NAME] [--lower=LOWER]... UPPER [PATH]",
 	.text = "Lists a directory of the tree that the writable layer UPPER belongs to, also while\n"
 		"it is mounted. PATH starts at the tree's root, which is the default.\n",
 	.example = "  veneer ls -l ./layer /etc\n",

@@ -80,7 +80,12 @@ static int mount_target(struct mount_cmd *m, struct vn_err *err)
 /* Everything that can be found wrong before a process is started or a file is made. */
 static int mount_prepare(struct mount_cmd *m, struct vn_err *err)
 {
-	int ret = layers_resolve(&m->layers, &m->options.lowers, m->options.upper, !m->options.readonly,
+	int ret = 0;
+
+	if (m->options.snapshot && !(m->options.upper && m->options.readonly))
+		return vn_err_set(err, -EINVAL, "a snapshot is mounted read-only, of a writable layer: say -o ro,upperdir=U,snapshot=%s",
+				  m->options.snapshot);
+	ret = layers_resolve(&m->layers, &m->options.lowers, m->options.upper, !m->options.readonly,
 				 m->options.readonly, err);
 
 	if (ret < 0)
@@ -180,6 +185,7 @@ const struct cmd cmd_mount = {
 		"  upperdir=U                 where changes go\n"
 		"  workdir=W                  accepted, not needed\n"
 		"  ro                         change nothing\n"
+		"  snapshot=NAME              with ro: the tree as it was frozen, also while it is in use\n"
 		"  commit=N                   make changes durable every N seconds (default 5)\n"
 		"  volatile                   never wait for the disk; a crash loses the layer\n"
 		"  writeback                  let the kernel collect writes\n"

@@ -20,6 +20,7 @@ void mount_options_fini(struct mount_options *o)
 	words_fini(&o->ignored);
 	words_fini(&o->unknown);
 	free(o->upper);
+	free(o->snapshot);
 	free(o->source);
 	for (size_t i = 0; i < o->nvirtuals; i++) {
 		free((char *)o->virtuals[i].path);
@@ -130,6 +131,13 @@ static int opt_fsname(struct mount_options *o, const struct mount_option *m)
 	return mount_options_path(m, &o->source);
 }
 
+static int opt_snapshot(struct mount_options *o, const struct mount_option *m)
+{
+	int ret = mount_options_path(m, &o->snapshot);
+
+	return ret == -EINVAL ? mount_options_bad(m, "a snapshot's name") : ret;
+}
+
 /* Everything about a change is in the upper: there is nothing to do for a work directory. */
 static int opt_workdir(struct mount_options *o, const struct mount_option *m)
 {
@@ -214,6 +222,7 @@ static const struct {
 	{"lowerdir", opt_lowerdir},
 	{"upperdir", opt_upperdir},
 	{"workdir", opt_workdir},
+	{"snapshot", opt_snapshot},
 	{"fsname", opt_fsname},
 	{"virtual", opt_virtual},
 	{"commit", opt_commit},

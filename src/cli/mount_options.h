@@ -35,6 +35,7 @@ char *words_join(const struct words *w);
 struct mount_options {
 	struct words lowers; /* as written, top first */
 	char *upper;         /* NULL: none */
+	char *snapshot;      /* the tree as it was then, read-only; NULL: as it is */
 	char *source;        /* fsname= */
 	unsigned long flags; /* MS_* for mount(2) */
 	bool readonly;

@@ -30,7 +30,7 @@ static int rest_session(struct rest *r, struct vn_err *err)
 	return ret < 0 ? vn_err_sys(err, ret, "cannot look into '%s'", r->layers.upper) : 0;
 }
 
-static int rest_open_tree(struct rest *r, struct vn_err *err)
+static int rest_open_tree(struct rest *r, const char *snapshot, struct vn_err *err)
 {
 	bool served;
 	int ret = rest_settle(r->layers.upper, &served, err);
@@ -39,6 +39,7 @@ static int rest_open_tree(struct rest *r, struct vn_err *err)
 		.nlowers = r->layers.lowers.n,
 		.upper = r->layers.upper,
 		.readonly = true,
+		.snapshot = snapshot,
 		.shared = served,
 		.squash_uid = -1,
 		.squash_gid = -1,
@@ -55,7 +56,7 @@ static int rest_open_tree(struct rest *r, struct vn_err *err)
 	return ret;
 }
 
-int rest_open(struct rest *r, const char *upper, const struct words *lowers, struct vn_err *err)
+int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err)
 {
 	int ret;
 
@@ -66,7 +67,7 @@ int rest_open(struct rest *r, const char *upper, const struct words *lowers, str
 	if (r->layers.upper_was == UPPER_EMPTY)
 		ret = vn_err_set(err, -ENODATA, "'%s' is empty: no writable layer has been made in it yet", upper);
 	else
-		ret = rest_open_tree(r, err);
+		ret = rest_open_tree(r, snapshot, err);
 	if (ret < 0)
 		layers_fini(&r->layers);
 	return ret;

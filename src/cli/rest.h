@@ -20,9 +20,9 @@ struct rest {
 
 /*
  * Opens. lowers: where they are now, or an empty list for those recorded in the
- * upper. On failure nothing has to be closed.
+ * upper. snapshot: NULL for the present state. On failure nothing has to be closed.
  */
-int rest_open(struct rest *r, const char *upper, const struct words *lowers, struct vn_err *err);
+int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err);
 void rest_close(struct rest *r);
 
 /*

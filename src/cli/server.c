@@ -187,6 +187,8 @@ static int server_open_tree(struct server *s, struct vn_err *err)
 		.upper = s->layers->upper,
 		.create_upper = s->layers->upper_was != UPPER_USED,
 		.readonly = o->readonly,
+		.snapshot = o->snapshot,
+		.shared = o->snapshot,
 		.accept_changed_lowers = o->accept_changed_lowers,
 		.commit_s = o->commit_s,
 		.is_volatile = o->is_volatile,
@@ -393,7 +395,7 @@ size_t server_changes(struct server *s)
 {
 	size_t n = 0;
 
-	return ovl_settle(s->tree) == 0 && ovl_diff(s->tree, NULL, server_count, &n, NULL) == 0 ? n : 0;
+	return ovl_settle(s->tree) == 0 && ovl_diff(s->tree, server_count, &n, NULL) == 0 ? n : 0;
 }
 
 int server_close(struct server *s, struct vn_err *err)

@@ -31,7 +31,6 @@ struct diff_name {
 
 struct diff {
 	struct ovl_tree *t;
-	uint64_t since;
 	struct diff_inode *inodes; /* by number */
 	size_t ninodes, inode_cap;
 	struct diff_inode **moved; /* the same with an origin and a name, by origin */
@@ -355,13 +354,11 @@ static int diff_run(struct diff *d, ovl_change_fn fn, void *arg)
 	return r;
 }
 
-int ovl_diff(struct ovl_tree *t, const char *since, ovl_change_fn fn, void *arg, struct vn_err *err)
+int ovl_diff(struct ovl_tree *t, ovl_change_fn fn, void *arg, struct vn_err *err)
 {
 	struct diff d = { .t = t };
 	if (!t->store)
 		return 0;
-	if (since)
-		return vn_err_set(err, -ENOENT, "there is no snapshot '%s'", since);
 	int r = diff_run(&d, fn, arg);
 	diff_free(&d);
 	return r < 0 ? vn_err_sys(err, r, "cannot compare") : r;

@@ -250,7 +250,7 @@ static int lowers_open_store(const struct ovl_config *config, const struct stack
 {
 	struct store_config sc = {
 		.upper = config->upper, .create = config->create_upper, .readonly = config->readonly,
-		.shared = config->shared, .parents = (const char *const *)s->paths, .nparents = s->parents,
+		.shared = config->shared, .snapshot = config->snapshot, .parents = (const char *const *)s->paths, .nparents = s->parents,
 		.commit_s = config->commit_s, .is_volatile = config->is_volatile, .journal_size = config->journal_size,
 	};
 	*store = NULL;

@@ -37,6 +37,7 @@ struct ovl_config {
 	const char *upper;         /* NULL: a read-only tree */
 	bool create_upper;
 	bool readonly;             /* with upper: look at it, change nothing */
+	const char *snapshot;      /* with readonly: what was sealed under this name instead of the present state */
 	bool shared;               /* with readonly: another server may be serving it; sees what is applied */
 	bool accept_changed_lowers; /* do not refuse lowers whose fingerprint differs from the recorded one */
 	unsigned commit_s;         /* 0: default 5 */
@@ -132,11 +133,16 @@ struct ovl_change {
 
 typedef int (*ovl_change_fn)(void *arg, const struct ovl_change *c);
 /*
- * Every difference between the tree and what its head stands on (since: NULL:
- * the base; else a snapshot's name), sorted by path. Costs the number of changes,
- * not the size of the tree. fn returns non-zero to stop.
+ * Every difference between the tree and its base, sorted by path. Costs the
+ * number of changes, not the size of the tree. fn returns non-zero to stop.
  */
-int ovl_diff(struct ovl_tree *t, const char *since, ovl_change_fn fn, void *arg, struct vn_err *err);
+int ovl_diff(struct ovl_tree *t, ovl_change_fn fn, void *arg, struct vn_err *err);
+/*
+ * The same between two states of one writable layer, each opened read-only, at
+ * least the older one at a snapshot; in either direction. What went with its
+ * directory is not told one by one. Costs the changes between them.
+ */
+int ovl_diff_between(struct ovl_tree *from, struct ovl_tree *to, ovl_change_fn fn, void *arg, struct vn_err *err);
 
 /* ---- verification ---- */
 

@@ -290,6 +290,16 @@ static int chain_count(struct delta *d, struct store_delta_info *info)
 	return rc;
 }
 
+uint64_t store_newest(struct store *s)
+{
+	return s->norder > s->has_head ? s->order[s->has_head].id : 0;
+}
+
+bool store_has_delta(struct store *s, uint64_t id)
+{
+	return id && store_delta(s, id);
+}
+
 int store_chain(struct store *s, store_delta_fn fn, void *arg)
 {
 	int rc = 0;

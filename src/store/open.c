@@ -258,6 +258,7 @@ static int open_snapshot(struct store *s, const char *name, struct vn_err *err)
 	memmove(s->order, s->order + place, (s->norder - place) * sizeof(*s->order));
 	s->norder -= place;
 	s->has_head = false;
+	s->at_snapshot = true;
 	return 0;
 }
 
@@ -440,7 +441,7 @@ char *store_meta_get(struct store *s, const char *key)
 	vn_autofree char *full = open_meta_key(key);
 	char *text = NULL;
 
-	if (!full || !s->has_head || delta_meta_text(&s->order[0], full, &text))
+	if (!full || (!s->has_head && !s->at_snapshot) || delta_meta_text(&s->order[0], full, &text))
 		return NULL;
 	return text;
 }

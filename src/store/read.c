@@ -63,6 +63,25 @@ int read_name_newer(struct store *s, size_t upto, uint64_t parent, const char *n
 	return rc;
 }
 
+int store_read_name(struct store *s, uint64_t parent, const char *name, size_t len, uint64_t *ino)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < s->norder; i++) {
+		struct read r;
+
+		rc = read_begin(&r, &s->order[i], READER_NAME, parent);
+		if (rc)
+			return rc;
+		sqlite3_bind_blob64(r.st, 2, name, len, SQLITE_STATIC);
+		rc = read_step(&r);
+		if (rc > 0)
+			*ino = (uint64_t)sqlite3_column_int64(r.st, 0);
+		read_end(&r);
+	}
+	return rc > 0 ? 0 : rc ? rc : -ENOENT;
+}
+
 static int read_parents_of(struct delta *d, uint64_t ino, struct read_list *l)
 {
 	struct read r;

@@ -123,20 +123,42 @@ static int read_scan_delta(struct store *s, size_t i, store_inode_fn fn, void *a
 	return rc;
 }
 
-int store_scan_inodes(struct store *s, store_inode_fn fn, void *arg)
+/* How many deltas are newer than this one. */
+static int read_place(struct store *s, uint64_t since, size_t *n)
+{
+	const struct delta *d = since ? store_delta(s, since) : NULL;
+
+	*n = d ? (size_t)(d - s->order) : 0;
+	return d ? 0 : -ENOENT;
+}
+
+static int read_scan_inodes(struct store *s, size_t n, store_inode_fn fn, void *arg)
 {
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < s->norder; i++)
+	for (size_t i = 0; !rc && i < n; i++)
 		rc = read_scan_delta(s, i, fn, arg);
 	return rc;
 }
 
-int store_scan_dentries(struct store *s, store_scan_dentry_fn fn, void *arg)
+int store_scan_inodes(struct store *s, store_inode_fn fn, void *arg)
+{
+	return read_scan_inodes(s, s->norder, fn, arg);
+}
+
+int store_scan_inodes_since(struct store *s, uint64_t since, store_inode_fn fn, void *arg)
+{
+	size_t n;
+	int rc = read_place(s, since, &n);
+
+	return rc ? rc : read_scan_inodes(s, n, fn, arg);
+}
+
+static int read_scan_dentries(struct store *s, size_t n, store_scan_dentry_fn fn, void *arg)
 {
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < s->norder; i++) {
+	for (size_t i = 0; !rc && i < n; i++) {
 		struct read r;
 
 		rc = read_begin(&r, &s->order[i], READER_ALL_DENTRIES, 0);
@@ -147,6 +169,19 @@ int store_scan_dentries(struct store *s, store_scan_dentry_fn fn, void *arg)
 		read_end(&r);
 	}
 	return rc;
+}
+
+int store_scan_dentries(struct store *s, store_scan_dentry_fn fn, void *arg)
+{
+	return read_scan_dentries(s, s->norder, fn, arg);
+}
+
+int store_scan_dentries_since(struct store *s, uint64_t since, store_scan_dentry_fn fn, void *arg)
+{
+	size_t n;
+	int rc = read_place(s, since, &n);
+
+	return rc ? rc : read_scan_dentries(s, n, fn, arg);
 }
 
 static int read_baseinos_of(struct delta *d, bool merge, struct read_list *l)

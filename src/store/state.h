@@ -77,6 +77,7 @@ struct store {
 	int dirfd, lockfd;
 	bool made_dir, making; /* while a new upper is being made: the directory, or its contents, are ours to undo */
 	bool has_head, readonly, is_volatile, clean_start, shared;
+	bool at_snapshot; /* order[0] is the snapshot that was asked for */
 	uint8_t uuid[16];  /* of the head's index */
 	uint8_t upper[16]; /* of the directory: the ring's identity */
 	uint64_t epoch, journal_epoch;

@@ -116,7 +116,7 @@ int store_close(struct store *s);
 bool store_readonly(const struct store *s);      /* opened so, or turned so by a failed flush (rule J8) */
 const char *store_readonly_reason(struct store *s); /* NULL or a sentence */
 
-/* Small facts kept in the head's meta table. get returns a malloc()ed string or NULL. */
+/* Small facts kept in the meta table of the head, or of the snapshot opened. get returns a malloc()ed string or NULL. */
 char *store_meta_get(struct store *s, const char *key);
 /* One fact, written at once and durably. */
 int store_meta_set(struct store *s, const char *key, const char *value);
@@ -227,6 +227,8 @@ int store_read_inode_at(struct store *s, uint64_t delta, uint64_t ino, struct st
 enum store_sealed { STORE_SEALED_NOTHING, STORE_SEALED_NAME, STORE_SEALED_WHITEOUT };
 typedef int (*store_dentry_fn)(void *arg, const char *name, size_t len, uint64_t ino, enum store_sealed sealed);
 int store_read_dir(struct store *s, uint64_t parent, store_dentry_fn fn, void *arg);
+/* What the newest row of a name says; *ino 0: whiteout. -ENOENT: no row anywhere. */
+int store_read_name(struct store *s, uint64_t parent, const char *name, size_t len, uint64_t *ino);
 /* Some name of ino: its parent, for directories the only one. -ENOENT. *name is malloc()ed (may be NULL). */
 int store_read_parent(struct store *s, uint64_t ino, uint64_t *parent, char **name);
 /* Xattrs of the newest delta whose inode row has STORE_XATTR_OWN; -ENOENT when none has (they are the base's). */
@@ -251,6 +253,10 @@ typedef int (*store_inode_fn)(void *arg, const struct store_inode *row);
 int store_scan_inodes(struct store *s, store_inode_fn fn, void *arg);
 typedef int (*store_scan_dentry_fn)(void *arg, uint64_t parent, const char *name, size_t len, uint64_t ino);
 int store_scan_dentries(struct store *s, store_scan_dentry_fn fn, void *arg);
+
+/* The same of the deltas newer than the sealed delta `since` only. -ENOENT: no such delta. */
+int store_scan_inodes_since(struct store *s, uint64_t since, store_inode_fn fn, void *arg);
+int store_scan_dentries_since(struct store *s, uint64_t since, store_scan_dentry_fn fn, void *arg);
 
 /* ---- data files ---- */
 
@@ -311,6 +317,8 @@ struct store_fork {
 };
 int store_fork(const struct store_fork *fork, struct vn_err *err);
 typedef int (*store_delta_fn)(void *arg, const struct store_delta_info *info);
+uint64_t store_newest(struct store *s);               /* id of the newest sealed delta; 0: there is none */
+bool store_has_delta(struct store *s, uint64_t id); /* among the sealed ones */
 int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first */
 
 /* ---- verification ---- */

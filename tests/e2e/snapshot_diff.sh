@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# veneer diff between snapshots and the present; ls, cat and mount of a snapshot.
+. "$(dirname "$0")/lib.sh"
+need_root
+need_fuse
+
+cd "$scratch" || exit 99
+mkdir -p low/dir/sub low/old low/big mnt snap
+for f in keep edit chmod gone rename both link replace; do echo "$f" >low/$f; done
+echo in >low/dir/sub/in; echo x >low/old/x; echo y >low/old/y
+for i in $(seq 50); do echo "$i" >"low/big/$i"; done
+
+d() { "$VENEER" diff "$@" 2>&1; }
+mnt mnt -o lowerdir=low,upperdir=up
+echo own >mnt/own; echo own2 >mnt/own2; mkdir mnt/made; echo m >mnt/made/m
+check 'a snapshot' "$VENEER" snapshot up one
+is "$(d up one)" '' 'nothing has changed since'
+echo more >>mnt/edit; chmod 600 mnt/chmod; rm mnt/gone; mv mnt/rename mnt/renamed
+mv mnt/both mnt/both2; echo more >>mnt/both2
+ln mnt/link mnt/link2; echo new >mnt/.new; mv mnt/.new mnt/replace
+mv mnt/dir mnt/moved; mv mnt/old/x mnt/x; rm -r mnt/old; rm mnt/big/7
+echo more >>mnt/own; chmod 600 mnt/own2; mv mnt/made mnt/made2; setfattr -n user.k -v v mnt/keep
+echo new >mnt/new; mkdir mnt/newdir; echo n >mnt/newdir/n
+want='D big/7
+R both -> both2
+M both2
+m chmod
+M edit
+D gone
+m keep
+A link2
+R made/ -> made2/
+R dir/ -> moved/
+A new
+A newdir/
+A newdir/n
+D old/
+M own
+m own2
+R rename -> renamed
+M replace
+R old/x -> x'
+is "$(d up one)" "$want" 'what changed since it, while mounted'
+"$VENEER" snapshot up two >/dev/null
+is "$(d up two)" '' 'a second one'
+is "$(d up one two)" "$want" 'between the two'
+is "$(d up two one | head -4)" 'A big/7
+R both2 -> both
+M both
+m chmod' 'the other way round'
+echo more >>mnt/moved/sub/in; mv mnt/moved mnt/again; rm mnt/new; mv mnt/made2 mnt/again/made; : >mnt/own2
+echo m >>mnt/again/made/m
+is "$(d up two)" 'R moved/ -> again/
+R made2/ -> again/made/
+M again/made/m
+M again/sub/in
+D new
+M own2' 'in directories that moved'
+like "$(d up one)" '^R dir/ -> again/$' 'over two steps: a directory'
+like "$(d up one)" '^M again/sub/in$' 'over two steps: content'
+is "$(d up one | grep new)" $'A newdir/\nA newdir/n' 'over two steps: made and removed again is nothing'
+is "$("$VENEER" diff --json up two | python3 -c '
+import json, sys
+print(*[c["change"] + ":" + c["path"] for c in json.load(sys.stdin)])')" \
+	'renamed:again renamed:again/made modified:again/made/m modified:again/sub/in deleted:new modified:own2' '--json'
+
+is "$("$VENEER" cat --snapshot one up edit own dir/sub/in)" $'edit\nown\nin' 'cat --snapshot'
+is "$("$VENEER" ls --snapshot=two up | tr '\n' ' ')" \
+	'big both2 chmod edit keep link link2 made2 moved new newdir own own2 renamed replace x ' 'ls --snapshot'
+mnt snap -o ro,upperdir=up,snapshot=one
+is "$(cat snap/edit snap/own snap/gone snap/made/m; find snap | wc -l)" $'edit\nown\ngone\nm\n70' 'a snapshot is mounted beside its layer'
+check_fails 'read-only' touch snap/x
+unmnt snap
+live=$(d up one)
+unmnt mnt
+is "$(d up one)" "$live" 'the same at rest'
+mnt snap -o ro,upperdir=up,snapshot=two
+is "$(cat snap/moved/sub/in snap/new)" $'in\nnew' 'mounted at rest'
+unmnt snap
+is "$(d up nothing)" "veneer: $scratch/up has no snapshot named nothing; \`veneer log\` lists them" 'an unknown name'
+like "$("$VENEER" mount -o upperdir=up,snapshot=one snap 2>&1)" 'read-only' 'snapshot= wants ro'
+was=$(d up two)
+check 'the older one is deleted' eventually 30 "$VENEER" snapshot --delete up one
+is "$(d up two)" "$was" 'a deletion below changes nothing'
+check 'the layer is clean' "$VENEER" check up
+finish
