@@ -30,5 +30,7 @@ quick_e2e_tests += \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/messages.sh
 test_data += tests/e2e/debian_cache
-e2e_tests += tests/e2e/snapshot_diff.sh
+e2e_tests += \
+	tests/e2e/snapshot_diff.sh \
+	tests/e2e/snapshot_live.sh
 quick_e2e_tests += tests/e2e/snapshot_diff.sh
