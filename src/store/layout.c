@@ -202,6 +202,18 @@ int layout_lock(struct store *s, const struct store_config *config, struct vn_er
 	return rc;
 }
 
+/* A copy may lack the file. On a read-only medium nobody writes either, so any lock will do. */
+static int layout_open_lock(const char *name, const char *path)
+{
+	int fd = open(name, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EROFS || errno == EACCES))
+		fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == EROFS || errno == ENOENT))
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int layout_lock_shared(const char *path, unsigned wait_ms, struct vn_err *err)
 {
 	char name[PATH_MAX + 8];
@@ -210,9 +222,9 @@ int layout_lock_shared(const char *path, unsigned wait_ms, struct vn_err *err)
 
 	if (snprintf(name, sizeof(name), "%s/lock", path) >= (int)sizeof(name))
 		return vn_err_set(err, -ENAMETOOLONG, "the path %s is too long", path);
-	fd = open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = layout_open_lock(name, path);
 	if (fd < 0)
-		return vn_err_sys(err, -errno, "cannot open %s", name);
+		return vn_err_sys(err, fd, "cannot open %s", name);
 	rc = layout_flock(fd, LOCK_SH, wait_ms ? wait_ms : 5000);
 	if (rc == -EBUSY)
 		return layout_busy(fd, path, err);

@@ -12,6 +12,7 @@
  *	chain          the sealed deltas below the head, newest first; replaced atomically
  *	deltas/ID/     a sealed delta: index.db (journal_mode=DELETE, immutable) and data/
  *	refs/ID        another upper (a fork) depends on the deltas of this one
+ *	next/, trash/  while a snapshot or rollback is under way; removed in the background
  *
  * Life of a change. A verb describes all that it changes as rows (struct
  * store_change), store_commit() appends them as one journal record (it fails

@@ -181,6 +181,23 @@ START_TEST(reader_beside_a_server_sees_what_is_visible)
 }
 END_TEST
 
+START_TEST(copy_without_its_lock_file_is_read)
+{
+	const char *parents[] = { path_a };
+	struct store_config config = { .parents = parents, .nparents = 1 };
+	struct vn_err err = { 0 };
+	struct store *s = help_open("a");
+
+	paths();
+	help_create(s, 1, "x");
+	help_close(s);
+	ck_assert_int_eq(unlink(help_path("a/lock")), 0);
+	ck_assert_int_eq(store_open(&config, &s, &err), 0);
+	ck_assert(help_find(s, 1, "x").found);
+	help_close(s);
+}
+END_TEST
+
 /* ---- views ---- */
 
 static void query(const char *name, const char *sql, char *out)
@@ -262,4 +279,5 @@ VN_CHECK_MAIN("store/layers", upper_over_an_upper_sees_it_and_hides_it,
 	      upper_with_an_unapplied_journal_is_brought_to_rest_first,
 	      upper_that_changed_below_is_refused_with_both_names, upper_over_another_upper_is_refused,
 	      upper_in_use_is_no_layer_and_a_layer_is_not_written, parents_of_a_parent_are_needed_too,
-	      reader_beside_a_server_sees_what_is_visible, changes_view_names_every_kind)
+	      reader_beside_a_server_sees_what_is_visible,
+	      copy_without_its_lock_file_is_read, changes_view_names_every_kind)
