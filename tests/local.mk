@@ -4,6 +4,8 @@
 #   unit_tests        check programs, named tests/FOLDER/NOUN (source NOUN.c beside it)
 #   script_tests      scripts that look at the sources or at built files
 #   e2e_tests         scripts in tests/e2e that mount; may skip
+#   power_tests       check programs that cut the power of loop images; only in `make check-all`
+#   long_tests        check programs that look for what is rare: `make check-long`, as often as you like
 #   vm_tests          scripts in tests/vm that boot a guest; may skip; only in `make check-all`
 # and, naming a test a second time,
 #   quick_e2e_tests   e2e tests worth running under AddressSanitizer too
@@ -12,6 +14,8 @@
 unit_tests =
 script_tests = tests/arrows tests/exports
 e2e_tests =
+power_tests =
+long_tests =
 vm_tests =
 quick_e2e_tests =
 concurrent_tests =
@@ -40,7 +44,7 @@ include tests/fuzz/local.mk
 include tests/vm/local.mk
 
 if HAVE_CHECK
-check_PROGRAMS = $(unit_tests) $(test_tools)
+check_PROGRAMS = $(unit_tests) $(power_tests) $(long_tests) $(test_tools)
 TESTS = $(unit_tests) $(script_tests) $(e2e_tests)
 else
 check_PROGRAMS = $(test_tools)
@@ -66,11 +70,13 @@ AM_TESTS_ENVIRONMENT = \
 # or boots runs alone: it looks at the machine's mounts and processes, and is timed.
 check-all:
 	rc=0; $(MAKE) check TESTS='$(unit_tests) $(script_tests)' || rc=1; \
-	$(MAKE) -j1 check TESTS='$(e2e_tests)' || rc=1; \
+	$(MAKE) -j1 check TESTS='$(power_tests) $(e2e_tests)' || rc=1; \
 	$(MAKE) -j1 check TESTS='$(vm_tests)' || rc=1; exit $$rc
 check-quick:
 	rc=0; $(MAKE) check TESTS='$(unit_tests)' || rc=1; \
 	$(MAKE) -j1 check TESTS='$(quick_e2e_tests)' || rc=1; exit $$rc
 check-concurrent:
 	$(MAKE) -j1 check TESTS='$(concurrent_tests)'
-.PHONY: check-all check-quick check-concurrent
+check-long:
+	$(MAKE) -j1 check TESTS='$(long_tests) $(power_tests)'
+.PHONY: check-all check-quick check-concurrent check-long

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
 store_tests = tests/store/store tests/store/damage tests/store/layers tests/store/merge tests/store/snapshots tests/store/space
-unit_tests += $(store_tests) tests/store/power
+unit_tests += $(store_tests)
+power_tests += tests/store/power
 concurrent_tests += $(store_tests)
 
 tests_store_store_SOURCES = tests/store/store.c tests/store/help.h
