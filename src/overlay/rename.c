@@ -292,11 +292,17 @@ static int rename_commit(struct rename *rn)
 	return r;
 }
 
-/* Locks the two inodes, by number, around the commit. */
+/* A directory before anything else, then by number: others hold a directory while they lock what is in it. */
+static bool rename_before(const struct ovl_node *a, const struct ovl_node *b)
+{
+	return ovl_is_dir(a) != ovl_is_dir(b) ? ovl_is_dir(a) : a->ino < b->ino;
+}
+
+/* Locks the two inodes around the commit. */
 static int rename_inodes(struct rename *rn)
 {
 	struct ovl_node *a = rn->from.n, *b = rn->to.n;
-	if (b && b->ino < a->ino) {
+	if (b && rename_before(b, a)) {
 		a = b;
 		b = rn->from.n;
 	}
