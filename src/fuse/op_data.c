@@ -76,13 +76,18 @@ ssize_t vf_op_read(struct vf_request *r)
 	return vf_verb(r, read, r->node, in->offset, iov, n);
 }
 
+/*
+ * The end of the file is where the server has it, unless the client keeps writes
+ * back: then the server's is behind, and the client, being the only one, is right.
+ */
 static uint32_t data_write_flags(const struct vf_request *r)
 {
 	const struct fuse_write_in *in = &r->in.write;
+	bool ours = !(r->flags & FUSE_WRITEBACK_CACHE) && !(in->write_flags & FUSE_WRITE_CACHE);
 
 	return (in->write_flags & FUSE_WRITE_CACHE ? VN_WRITE_CACHE : 0) |
 		(in->write_flags & FUSE_WRITE_KILL_SUIDGID ? VN_WRITE_KILL_SUIDGID : 0) |
-		(in->flags & O_APPEND && !(in->write_flags & FUSE_WRITE_CACHE) ? VN_WRITE_APPEND : 0);
+		(in->flags & O_APPEND && ours ? VN_WRITE_APPEND : 0);
 }
 
 ssize_t vf_op_write(struct vf_request *r)
