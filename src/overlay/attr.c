@@ -192,28 +192,31 @@ static int attr_set_locked(struct ovl_tree *t, const struct vn_ctx *ctx, struct 
 	return r;
 }
 
-static uint32_t attr_mode(struct ovl_node *n)
+/*
+ * A request that sets nothing (or, from a client that keeps the times, no more than
+ * ctime): Linux says so that a write, fallocate or copy by somebody without
+ * privilege, or a chown to nobody else, takes S_ISUID and S_ISGID away.
+ */
+static bool attr_says_kill(struct ovl_node *n, const struct vn_setattr *set)
 {
+	if (set->valid & ~VN_SET_CTIME || atomic_load(&n->flags) & (OVL_NODE_VIRTUAL | OVL_NODE_DIR))
+		return false;
 	pthread_rwlock_rdlock(&n->lock);
-	uint32_t mode = n->mode;
+	bool has = ovl_mode_killed(n->mode) != n->mode;
 	pthread_rwlock_unlock(&n->lock);
-	return mode;
+	return has;
 }
 
 int ovl_attr_set(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, const struct vn_setattr *set,
 		 struct vn_attr *out)
 {
-	/*
-	 * Nothing to set: Linux says so what a write, fallocate or copy by somebody
-	 * without privilege, or a chown to nobody else, takes away.
-	 */
-	static const struct vn_setattr kill = { .valid = VN_SET_KILL_SUIDGID };
-	if (!set->valid) {
-		uint32_t mode = atomic_load(&n->flags) & (OVL_NODE_VIRTUAL | OVL_NODE_DIR) ? 0 : attr_mode(n);
-		if (ovl_mode_killed(mode) == mode)
-			return ovl_node_attr(t, n, out);
+	struct vn_setattr kill = *set;
+	if (attr_says_kill(n, set)) {
+		kill.valid |= VN_SET_KILL_SUIDGID;
 		set = &kill;
 	}
+	if (!set->valid)
+		return ovl_node_attr(t, n, out);
 	int r = ovl_touch(t, n);
 	if (r)
 		return r;
