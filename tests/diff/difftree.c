@@ -2,7 +2,7 @@
 /*
  * The differential tester.
  *
- *	difftree run [-s SEED] [-n OPS] [-p PROCESSES] [-f FIRST] [-c] [-k] [-u] [-A] [-v] TREE REFERENCE
+ *	difftree run [-s SEED] [-n OPS] [-p PROCESSES] [-f FIRST] [-c] [-k] [-u] [-w] [-A] [-v] TREE REFERENCE
  *		does the same random operations in both trees and compares what each
  *		says. Every process has a directory p0, p1, ... of its own, and all use
  *		"shared", one at a time.
@@ -10,6 +10,7 @@
  *		-c: look at everything after every operation: slow, finds what did it
  *		-k: TREE is kernel overlayfs
  *		-u: some operations as another user
+ *		-w: TREE is mounted with write-back caching
  *		-A: without access control lists
  *	difftree compare TREE REFERENCE
  *		compares the trees as they are
@@ -193,7 +194,7 @@ static int dump(const char *root, bool inodes)
 
 static int usage(void)
 {
-	fputs("usage: difftree run [-s SEED] [-n OPS] [-p PROCESSES] [-f FIRST] [-c] [-k] [-u] [-A] [-v] TREE REFERENCE\n"
+	fputs("usage: difftree run [-s SEED] [-n OPS] [-p PROCESSES] [-f FIRST] [-c] [-k] [-u] [-w] [-A] [-v] TREE REFERENCE\n"
 	      "       difftree compare TREE REFERENCE\n"
 	      "       difftree dump [-i] TREE\n",
 	      stderr);
@@ -205,7 +206,7 @@ static int main_run(int argc, char **argv)
 	struct run r = {.seed = (uint64_t)time(NULL), .ops = 1000, .processes = 1, .options = {.acls = true}};
 	int c, rc;
 
-	while ((c = getopt(argc, argv, "s:n:p:f:ckuAv")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:p:f:ckuwAv")) != -1) {
 		switch (c) {
 		case 's':
 			r.seed = strtoull(optarg, NULL, 0);
@@ -227,6 +228,9 @@ static int main_run(int argc, char **argv)
 			break;
 		case 'u':
 			r.options.users = true;
+			break;
+		case 'w':
+			r.options.writeback = true;
 			break;
 		case 'A':
 			r.options.acls = false;

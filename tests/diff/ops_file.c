@@ -294,6 +294,8 @@ static void op_holes(struct world *w)
 	if (!slot || fstat(slot->fd[0], &st) || (slot->flags & O_ACCMODE) == O_WRONLY)
 		return;
 	world_op(w, "lseek(#%u, SEEK_DATA and SEEK_HOLE)", slot->number);
+	if (w->options.writeback)
+		fsync(slot->fd[0]);
 	while (at < st.st_size) {
 		off_t data = lseek(slot->fd[0], at, SEEK_DATA);
 		off_t end = data < 0 && errno == ENXIO ? st.st_size : data, hole;

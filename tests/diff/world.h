@@ -40,6 +40,7 @@ struct world_options {
 	bool kernel; /* side 0 is kernel overlayfs: leave out what it documents as non-standard */
 	bool users;  /* some operations as another user */
 	bool acls;
+	bool writeback; /* the kernel keeps writes back, and asks for holes without writing them first */
 	bool verbose;
 	bool check; /* look at everything after every operation: slower, finds the operation that did it */
 };

@@ -26,12 +26,12 @@ layers() {
 		bail "mklayers -s $VENEER_SEED -n $n -c $convention $*"
 }
 
-# again MNT UPPER: mounts $lowers with an upper that was mounted just before. Any process that came
+# again MNT UPPER OPTION: mounts $lowers with an upper that was mounted just before. Any process that came
 # into being with a copy of the mounts (unshare -m) keeps the old server alive as long as it lives.
 again() {
 	local tries=60 out
 	mounts+=("$1")
-	until out=$(timeout 60 "$VENEER" mount -o "lowerdir=$lowers,upperdir=$2,allow_other" "$1" 2>&1 </dev/null); do
+	until out=$(timeout 60 "$VENEER" mount -o "lowerdir=$lowers,upperdir=$2,allow_other$3" "$1" 2>&1 </dev/null); do
 		case $out in *'in use by'*) [ $((tries--)) -gt 0 ] || bail "$out" ;; *) bail "$out" ;; esac
 		sleep 1
 	done
