@@ -38,8 +38,8 @@ tests/fuzz/virtq.fuzzer: tests/fuzz/virtq.c src/fuse/virtq.c src/fuse/virtq_infl
 tests/fuzz/vhost.fuzzer: tests/fuzz/vhost.c tests/vhost/tinyfs.c $(libvhost_la_SOURCES) $(libvf_la_SOURCES)
 	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/vhost.c $(top_srcdir)/tests/vhost/tinyfs.c \
 		$(addprefix $(top_srcdir)/,$(filter-out %/vhost_keeper.c %/vhost_record.c,$(filter %.c,$(libvhost_la_SOURCES)))) \
-		$(addprefix $(top_srcdir)/,$(filter-out %devfuse%,$(filter %.c,$(libvf_la_SOURCES)))) \
-		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) -lpthread
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(libvf_la_SOURCES))) \
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) $(LIBURING_LIBS) -lpthread
 endif
 
 # Requests through the dispatcher.
@@ -50,8 +50,8 @@ fuzz_targets += tests/fuzz/dispatch.fuzzer
 tests/fuzz/dispatch.fuzzer: tests/fuzz/dispatch.c tests/fuse/memfs.c tests/fuse/memfs_file.c $(libvf_la_SOURCES)
 	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/dispatch.c $(top_srcdir)/tests/fuse/memfs.c \
 		$(top_srcdir)/tests/fuse/memfs_file.c \
-		$(addprefix $(top_srcdir)/,$(filter-out %devfuse%,$(filter %.c,$(libvf_la_SOURCES)))) \
-		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) -lpthread
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(libvf_la_SOURCES))) \
+		$(addprefix $(top_srcdir)/,$(filter %.c,$(libbase_la_SOURCES))) $(LIBBSD_LIBS) $(LIBURING_LIBS) -lpthread
 
 fuzz: $(fuzz_targets)
 .PHONY: fuzz
