@@ -37,6 +37,7 @@ static int stop_open(bool under_keeper)
 	int fd;
 
 	sigemptyset(&set);
+	signal(SIGPIPE, SIG_IGN); /* a front end may close what it has asked us to write to */
 	if (under_keeper) {
 		signal(SIGTERM, SIG_IGN);
 		signal(SIGINT, SIG_IGN);

@@ -16,7 +16,7 @@
 #include "fuse/vhost_record.h"
 
 #define YOUNG_NS (2 * VN_NS_PER_SEC) /* a worker that dies before this age counts as a failed start */
-#define YOUNG_DEATHS 5
+#define YOUNG_DEATHS 8               /* more than a request that kills its server has lives (vhost_worker.c) */
 #define ASK_TRIES 3
 #define END_WAIT_MS 60000            /* for a worker that is to end; fsync of a slow disk fits in */
 

@@ -31,7 +31,8 @@ int vhost_source_probe(int fd, enum vhost_source_kind *kind) VN_MUST_CHECK;
 
 /*
  * Serves front ends until `stop` becomes readable or the source ends. What was
- * taken is finished, and the device is detached, before it returns. 0 or -errno.
+ * taken is finished, and the device is detached, before it returns. SIGPIPE has to be
+ * ignored: a front end may close a pipe that it asked us to write to. 0 or -errno.
  */
 int vhost_server_run(struct vhost_device *d, int source, enum vhost_source_kind kind, int stop) VN_MUST_CHECK;
 

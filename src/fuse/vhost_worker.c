@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/iov.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "fuse/dispatch.h"
+#include "fuse/protocol.h"
 #include "fuse/vhost_queue.h"
 
+#define LIVES_MAX 4            /* servers that may die over one request */
 #define SIGNAL_BATCH 4         /* completions that may wait for one interrupt */
 #define LARGE_BYTES (512 << 10) /* filling so much takes longer than waking a thread */
 #define PROBE_EVERY 32         /* empty rings between two tries at polling that has not paid */
@@ -169,6 +172,26 @@ static void worker_release(struct vhost_worker *w)
 	w->log = NULL;
 }
 
+/* A request that was under way when several servers died is likely to be the reason: it fails, and the guest lives on. */
+static ssize_t refuse(const struct virtq_chain *c)
+{
+	struct fuse_in_header in;
+	struct fuse_out_header out = {.len = sizeof(out), .error = -EIO};
+
+	if (vn_iov_get(c->iov, (size_t)c->nin, 0, &in, sizeof(in)) < sizeof(in) || c->out_len < sizeof(out))
+		return 0;
+	vn_warn("a request (opcode %u) was under way when %u servers died; it is answered with an error", in.opcode, c->lives);
+	out.unique = in.unique;
+	return (ssize_t)vn_iov_put(c->iov + c->nin, (size_t)c->nout, 0, &out, sizeof(out));
+}
+
+static ssize_t carry_out(const struct vhost_queue *q, const struct virtq_chain *c)
+{
+	if (c->lives >= LIVES_MAX)
+		return refuse(c);
+	return vf_dispatch(q->session, c->iov, c->nin, c->iov + c->nin, c->nout);
+}
+
 /* Carries the chain out. The lock is given up meanwhile; memory and log are held. */
 static void worker_run_locked(struct vhost_worker *w)
 {
@@ -184,7 +207,7 @@ static void worker_run_locked(struct vhost_worker *w)
 	w->in_request = true;
 	q->busy++;
 	pthread_mutex_unlock(&q->lock);
-	len = vf_dispatch(q->session, c->iov, c->nin, c->iov + c->nin, c->nout);
+	len = carry_out(q, c);
 	if (q->setup.served)
 		q->setup.served(q->setup.arg);
 	pthread_mutex_lock(&q->lock);

@@ -224,6 +224,7 @@ static void inflight_mark(struct virtq *q, uint16_t head)
 	if (!q->inflight)
 		return;
 	d = &q->inflight->desc[head];
+	d->lives = 0;
 	__atomic_store_n(&d->counter, q->counter++, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->inflight, 1, __ATOMIC_RELEASE);
 }
@@ -253,8 +254,10 @@ int virtq_pop(struct virtq *q, const struct vhost_memory *m, bool left_only, str
 
 	if (q->broken)
 		return -EPROTO;
+	chain->lives = 0;
 	if (q->resubmitted < q->nresubmit) {
 		chain->head = q->resubmit[q->resubmitted++];
+		chain->lives = q->inflight->desc[chain->head].lives;
 	} else {
 		got = left_only ? 0 : take_available(q, &chain->head);
 		if (got != 1)

@@ -49,7 +49,8 @@
 /* The layout is the specification's; little is trusted in it, as the front end can write there. */
 struct virtq_inflight_desc {
 	uint8_t inflight;
-	uint8_t padding[5];
+	uint8_t lives; /* ours, in the padding: how many servers have taken the head up from an earlier one */
+	uint8_t padding[4];
 	uint16_t next;
 	uint64_t counter;
 };
@@ -95,6 +96,7 @@ struct virtq {
 /* A chain: readable elements first, then writable ones. */
 struct virtq_chain {
 	uint16_t head;
+	unsigned lives;                    /* servers that died with it under way */
 	int nin, nout;
 	size_t in_len, out_len;            /* bytes */
 	struct iovec iov[VIRTQ_IOV_MAX];   /* nin, then nout */

@@ -54,10 +54,11 @@ static int inflight_collect(struct virtq *q)
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < q->config.size; i++) {
-		const struct virtq_inflight_desc *d = &q->inflight->desc[i];
+		struct virtq_inflight_desc *d = &q->inflight->desc[i];
 
 		if (d->inflight != 1)
 			continue;
+		d->lives += d->lives < UINT8_MAX;
 		left[q->nresubmit++] = (struct left_over){d->counter, (uint16_t)i};
 		if (d->counter >= q->counter)
 			q->counter = d->counter + 1;

@@ -316,6 +316,20 @@ static const char *kick_before_addresses(void)
 	return fe_ask(&fe, VHOST_SET_VRING_KICK, &index, 8, &kinds[3], 1) == EFAULT ? NULL : "a ring without addresses started";
 }
 
+static const char *state_into_a_closed_pipe(void)
+{
+	struct vhost_msg m = {.request = VHOST_SET_DEVICE_STATE_FD, .size = sizeof(struct vhost_state_wire), .nfds = 1};
+	int p[2], err;
+
+	if (pipe2(p, O_CLOEXEC))
+		return "no pipe";
+	close(p[0]);
+	m.fds[0] = p[1];
+	err = fe_ring_stop(&fe, 0) < 0 || fe_ring_stop(&fe, 1) < 0 ? -1 : fe_message(&fe, &m, true);
+	close(p[1]);
+	return err ? "no answer" : (m.p.u64 & VHOST_STATE_ERROR_MASK) == EPIPE ? NULL : "a state that went nowhere was saved";
+}
+
 static const char *tables_that_overlap(void)
 {
 	struct vhost_memory_table t = {.nregions = 2};
@@ -349,6 +363,7 @@ static const struct {
 	{"inflight_while_running", inflight_while_running},
 	{"kick_that_cannot_be_waited_for", kick_that_cannot_be_waited_for},
 	{"kick_before_addresses", kick_before_addresses},
+	{"state_into_a_closed_pipe", state_into_a_closed_pipe},
 	{"tables_that_overlap", tables_that_overlap},
 	{"six_hundred_regions", six_hundred_regions},
 };

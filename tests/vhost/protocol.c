@@ -396,6 +396,39 @@ START_TEST(a_killed_server_is_followed_by_one_that_goes_on)
 }
 END_TEST
 
+START_TEST(a_request_over_which_servers_died_fails)
+{
+	struct server_config config = {.queues = 4};
+	struct vring_used_elem e;
+	struct fuse_out_header *out;
+	struct fe_call c = {.opcode = FUSE_STATFS, .node = 1, .out_len = sizeof(struct fuse_statfs_out)};
+	struct virtq_inflight *q;
+	char *map;
+	uint16_t head;
+
+	open_with_inflight();
+	ck_assert_int_eq(fe_ring_start(&fe, 1, 64, true), 0);
+	ck_assert_int_eq(fe_fuse_init(&fe, NULL), 0);
+	kill(server.pid, SIGKILL);
+	waitpid(server.pid, NULL, 0);
+	unlink(server.path);
+	fe_disconnect(&fe);
+	head = fe_start(&fe, &fe.rings[1], &c, FE_BUFFERS, &out);
+	map = mmap(NULL, fe.inflight.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fe.inflight_fd, 0);
+	q = (void *)(map + virtq_inflight_size(64));
+	q->desc[head] = (struct virtq_inflight_desc){.inflight = 1, .lives = 3, .counter = 99};
+	ck_assert_int_eq(server_start(&server, vn_check_dir(), &config), 0);
+	open_with_inflight();
+	ck_assert_int_eq(fe_ring_start(&fe, 1, 64, false), 0);
+	ck_assert_int_eq(fe_reap(&fe.rings[1], &e, FE_TIMEOUT_MS, false), 1);
+	ck_assert_uint_eq(e.len, sizeof(*out));
+	ck_assert_int_eq(out->error, -EIO);
+	ck_assert_uint_eq(out->unique, c.unique);
+	root_answers(1);
+	munmap(map, fe.inflight.mmap_size);
+}
+END_TEST
+
 /* ---- migration ---- */
 
 static int transfer(uint32_t direction, int fd, uint64_t *error)
@@ -501,5 +534,5 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "vhost/protocol", .setup = setup,
 		   protocol_features_may_be_set_without_asking, acknowledgements_come_only_when_agreed,
 		   a_stopped_ring_goes_on_where_it_was, a_disabled_ring_waits, reset_keeps_the_guest_of_the_session,
 		   memory_can_be_added_and_removed_while_it_serves, writes_are_logged_while_migrating,
-		   the_inflight_region_has_the_specified_form, a_killed_server_is_followed_by_one_that_goes_on,
+		   the_inflight_region_has_the_specified_form, a_request_over_which_servers_died_fails, a_killed_server_is_followed_by_one_that_goes_on,
 		   state_moves_to_another_server, damaged_and_foreign_states_are_refused)

@@ -85,6 +85,7 @@ int server_start(struct server *s, const char *dir, const struct server_config *
 		return -errno;
 	if (s->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGPIPE, SIG_IGN);
 		vn_log_init("server", VN_LOG_ERROR, false);
 		exit(serve(s, config));
 	}

@@ -448,6 +448,29 @@ START_TEST(a_kill_before_the_used_index_repeats_the_request)
 }
 END_TEST
 
+START_TEST(lives_are_counted_until_a_head_is_given_back)
+{
+	offer_three();
+	ck_assert_int_eq(pop(), 1);
+	ck_assert_uint_eq(chain.lives, 0);
+	for (unsigned i = 1; i < 300; i++) {
+		kill_and_start();
+		ck_assert_int_eq(pop(), 1);
+		ck_assert_uint_eq(chain.head, 2);
+		ck_assert_uint_eq(chain.lives, i < 255 ? i : 255);
+	}
+	virtq_push(&q, 2, 0);
+	offer(2);
+	ck_assert_int_eq(pop(), 1);
+	ck_assert_int_eq(pop(), 1);
+	ck_assert_int_eq(pop(), 1);
+	ck_assert_uint_eq(chain.head, 2);
+	kill_and_start();
+	ck_assert_int_eq(pop(), 1);
+	ck_assert_uint_eq(chain.lives, 1); /* a new request in an old descriptor */
+}
+END_TEST
+
 START_TEST(a_stop_only_finishes_what_is_left)
 {
 	offer_three();
@@ -512,6 +535,6 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "vhost/virtq", .setup = setup, .t
 		   a_watch_fires_when_something_comes, what_was_in_flight_comes_again_in_order,
 		   a_kill_after_the_mark_takes_the_head_once,
 		   a_kill_between_the_used_index_and_the_unmark_repeats_nothing,
-		   a_kill_before_the_used_index_repeats_the_request, a_stop_only_finishes_what_is_left,
-		   a_successor_goes_on_where_an_idle_queue_was_left,
+		   a_kill_before_the_used_index_repeats_the_request, lives_are_counted_until_a_head_is_given_back,
+		   a_stop_only_finishes_what_is_left, a_successor_goes_on_where_an_idle_queue_was_left,
 		   a_damaged_region_is_harmless)
