@@ -8,4 +8,4 @@ tests_semantics_promises_SOURCES = \
 	tests/semantics/main.c \
 	tests/semantics/names.c \
 	tests/semantics/promise.h
-e2e_tests += tests/e2e/semantics.sh
+e2e_tests += tests/e2e/semantics.sh tests/e2e/as_upper.sh
