@@ -68,6 +68,14 @@ void work_write(int fd, const void *buf, size_t n)
 	work_die("write");
 }
 
+/* A process does one thing with one buffer, which ends with it. */
+static char *work_owned;
+
+static void work_free(void)
+{
+	free(work_owned);
+}
+
 char *work_buffer(size_t n)
 {
 	uint64_t x = 88172645463325252ULL;
@@ -75,6 +83,8 @@ char *work_buffer(size_t n)
 
 	if (!buf)
 		work_die("memory");
+	work_owned = buf;
+	atexit(work_free);
 	for (size_t i = 0; i < n; i += sizeof(x)) {
 		x ^= x << 13;
 		x ^= x >> 7;

@@ -129,8 +129,10 @@ static int mount_do(struct mount_cmd *m)
 	struct daemon d;
 	int ret = mount_prepare(m, &err);
 
-	if (ret < 0)
+	if (ret < 0) {
+		free(m->target);
 		return cmd_fail("%s", vn_err_text(&err));
+	}
 	cmd_report(&m->options.unknown, &m->options.ignored);
 	ret = daemon_begin(&d, m->foreground, &err);
 	vn_log_init("veneer", m->options.debug ? VN_LOG_DEBUG : VN_LOG_WARN, !m->foreground);

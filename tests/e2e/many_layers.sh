@@ -37,6 +37,8 @@ lookups() {
 	kill -INT "$tracer"
 	wait "$tracer" 2>/dev/null
 	calls=$(grep -cE '^[0-9]+ +[a-z0-9_]+\(' "$scratch/trace")
+	# A worker now and then asks on which CPU its client waits: an open and a close, of no layer.
+	calls=$((calls - 2 * $(grep -cE '^[0-9]+ +openat\(AT_FDCWD, "/proc/' "$scratch/trace")))
 	diag "$name: $# names, $calls calls: $(sed 's/^[0-9]* *//; s/(.*//' "$scratch/trace" | sort | uniq -c | tr -s ' \n' ' ')"
 	is "$(ls "$mnt/d" | wc -l)" $((layers + names + 1)) "$name: all names are listed"
 	unmnt "$mnt"
