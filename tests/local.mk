@@ -4,7 +4,7 @@
 #   unit_tests        check programs, named tests/FOLDER/NOUN (source NOUN.c beside it)
 #   script_tests      scripts that look at the sources or at built files
 #   e2e_tests         scripts in tests/e2e that mount; may skip
-#   power_tests       check programs that cut the power of loop images; only in `make check-all`
+#   power_tests       check programs that cut the power of loop images; alone, and not under sanitizers
 #   long_tests        check programs that look for what is rare: `make check-long`, as often as you like
 #   vm_tests          scripts in tests/vm that boot a guest; may skip; only in `make check-all`
 # and, naming a test a second time,
@@ -45,7 +45,7 @@ include tests/vm/local.mk
 
 if HAVE_CHECK
 check_PROGRAMS = $(unit_tests) $(power_tests) $(long_tests) $(test_tools)
-TESTS = $(unit_tests) $(script_tests) $(e2e_tests)
+TESTS = $(unit_tests) $(power_tests) $(script_tests) $(e2e_tests)
 else
 check_PROGRAMS = $(test_tools)
 TESTS = $(script_tests) $(e2e_tests)
@@ -77,6 +77,6 @@ check-quick:
 	$(MAKE) -j1 check TESTS='$(quick_e2e_tests)' || rc=1; exit $$rc
 check-concurrent:
 	$(MAKE) -j1 check TESTS='$(concurrent_tests)'
-check-long:
-	$(MAKE) -j1 check TESTS='$(long_tests) $(power_tests)'
+check-long: $(long_tests) $(power_tests)
+	rc=0; for t in $(long_tests) $(power_tests); do ./$$t || rc=1; done; exit $$rc
 .PHONY: check-all check-quick check-concurrent check-long
