@@ -64,7 +64,6 @@ void ovl_name_gone(struct ovl_node *dir, struct ovl_name *e)
 /* Rows of an inode that has no name left. */
 static void unlink_last_rows(struct ovl_op *op, struct ovl_node *n, struct store_inode *row)
 {
-	struct ovl_own *own = ovl_own(n);
 	uint64_t holder = ovl_session_outliving(op->t, n);
 	if (ovl_is_dir(n))
 		store_change_dentries_gone(&op->change, n->ino);
@@ -73,8 +72,8 @@ static void unlink_last_rows(struct ovl_op *op, struct ovl_node *n, struct store
 		store_change_orphan(&op->change, n->ino, holder);
 		return;
 	}
+	/* the data file goes with the last reference: ovl_data_drop */
 	store_change_inode_gone(&op->change, n->ino);
-	(void)own; /* the data file goes with the last reference: ovl_data_drop */
 }
 
 void ovl_unlink_rows(struct ovl_op *op, struct ovl_node *n, int64_t now, struct store_inode *row)
