@@ -4,6 +4,7 @@ if LINUX
 noinst_LTLIBRARIES += libvhost.la
 libvhost_la_SOURCES = \
 	src/fuse/vhost_device.c src/fuse/vhost_device.h \
+	src/fuse/vhost_fault.c src/fuse/vhost_fault.h \
 	src/fuse/vhost_inflight.c src/fuse/vhost_inflight.h \
 	src/fuse/vhost_keeper.c src/fuse/vhost_keeper.h \
 	src/fuse/vhost_log.c src/fuse/vhost_log.h \

@@ -2,6 +2,7 @@
 #include "fuse/vhost_inflight.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/scope.h"
+#include "fuse/vhost_fault.h"
 
 #define PAGE_SIZE_OURS 4096
 #define SLOTS 2
@@ -47,6 +49,7 @@ static int inflight_map(struct vhost_inflight *f)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = f->offset & ~(page - 1);
 	struct stat st;
+	int err;
 
 	if (f->size < regions_size(f->queues, f->queue_size) || f->offset + f->size < f->size)
 		return -EINVAL;
@@ -60,6 +63,9 @@ static int inflight_map(struct vhost_inflight *f)
 		f->map = NULL;
 		return -errno;
 	}
+	err = vhost_fault_watch(f->map, f->map_length);
+	if (err)
+		return err;
 	f->at = (char *)f->map + (f->offset - start);
 	return 0;
 }
@@ -93,8 +99,8 @@ int vhost_inflight_new(unsigned queues, unsigned queue_size, struct vhost_inflig
 	if (shape_wrong(queues, queue_size))
 		return -EINVAL;
 	size = page_at(queues, queue_size) + PAGE_SIZE_OURS;
-	fd = memfd_create("veneer-inflight", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)size))
+	fd = memfd_create("veneer-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)size) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
 	return vhost_inflight_open(vn_steal_fd(&fd), size, 0, queues, queue_size, out);
 }
@@ -103,8 +109,10 @@ void vhost_inflight_free(struct vhost_inflight *f)
 {
 	if (!f)
 		return;
-	if (f->map)
+	if (f->map) {
+		vhost_fault_forget(f->map);
 		munmap(f->map, f->map_length);
+	}
 	close(f->fd);
 	free(f);
 }

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fuse/vhost_fault.h"
+
 struct vhost_log {
 	atomic_int refs;
 	unsigned char *bits;
@@ -40,8 +42,10 @@ int vhost_log_new(int fd, uint64_t size, uint64_t offset, struct vhost_log **out
 		return -ENOMEM;
 	log->map_length = size + (offset - start);
 	log->map = mmap(NULL, log->map_length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)start);
-	if (log->map == MAP_FAILED) {
-		err = -errno;
+	err = log->map == MAP_FAILED ? -errno : vhost_fault_watch(log->map, log->map_length);
+	if (err) {
+		if (log->map != MAP_FAILED)
+			munmap(log->map, log->map_length);
 		free(log);
 		return err;
 	}
@@ -63,6 +67,7 @@ void vhost_log_put(struct vhost_log *log)
 {
 	if (!log || atomic_fetch_sub(&log->refs, 1) != 1)
 		return;
+	vhost_fault_forget(log->map);
 	munmap(log->map, log->map_length);
 	free(log);
 }

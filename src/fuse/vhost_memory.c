@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fuse/vhost_fault.h"
+
 /* One mapping, shared by all sets that have it. */
 struct region {
 	atomic_int refs;
@@ -28,6 +30,7 @@ static void region_put(struct region *r)
 {
 	if (atomic_fetch_sub(&r->refs, 1) != 1)
 		return;
+	vhost_fault_forget(r->map);
 	munmap(r->map, r->map_length);
 	free(r);
 }
@@ -104,7 +107,8 @@ static int region_check(const struct vhost_memory *m, const struct vhost_region_
 /*
  * Offsets of huge page files must be multiples of the huge page, which is what
  * st_blksize says for them. Pages beyond the end of a file would raise SIGBUS at
- * the first touch, so a region has to lie inside its file.
+ * the first touch, so a region has to lie inside its file; a file that is cut short
+ * later is vhost_fault.h's matter.
  */
 static int region_alignment(const struct vhost_region_wire *w, int fd, uint64_t *align)
 {
@@ -137,6 +141,12 @@ static int region_map(const struct vhost_region_wire *w, int fd, struct region *
 	r->map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)start);
 	if (r->map == MAP_FAILED) {
 		err = -errno;
+		free(r);
+		return err;
+	}
+	err = vhost_fault_watch(r->map, length);
+	if (err) {
+		munmap(r->map, length);
 		free(r);
 		return err;
 	}

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Looks at the queues every few milliseconds while they are at work, and lets
- * others serve a queue whose thread is held up by one request. It sleeps when the
- * queues have been idle for a second.
+ * Looks at the queues every few milliseconds while they are at work, lets others
+ * serve a queue whose thread is held up by one request, and reports what a signal
+ * handler cannot. It sleeps when the queues have been idle for a second.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/scope.h"
 #include "fuse/vhost_device.h"
+#include "fuse/vhost_fault.h"
 
 #define LOOK_NS (3 * VN_NS_PER_SEC / 1000)
 #define IDLE_LOOKS 300
@@ -30,6 +32,8 @@ static bool device_relieve(struct vhost_device *d)
 
 	for (unsigned i = 0; i < d->nqueues; i++)
 		active |= vhost_queue_relieve(&d->queues[i]);
+	if (vhost_fault_seen())
+		vn_warn("the front end has cut its memory short under its queues: they find zeros there from now on");
 	return active;
 }
 
