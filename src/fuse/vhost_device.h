@@ -60,6 +60,7 @@ struct vhost_device {
 	uint64_t kept_id;               /* session that a front end left and may take up again, 0: none */
 	int state_fd;                   /* of a device state that is being loaded, -1: none */
 	int state_error;                /* of the last transfer, for CHECK_DEVICE_STATE */
+	bool state_moved;               /* there was one since the last CHECK_DEVICE_STATE */
 };
 
 /* Fails with -EINVAL for values outside their ranges, or -errno. */
@@ -114,6 +115,9 @@ void vhost_device_with_session(struct vhost_device *d, void (*fn)(void *arg, con
 /* Writes the session's record if the session has changed (INIT). For any thread. */
 void vhost_device_record_session(struct vhost_device *d);
 
+/* Writes what d->record says into the in-flight region, if there is one. Queue threads under record_lock; the message thread while no queue runs. */
+void vhost_device_write_record(struct vhost_device *d);
+
 /* ---- migration: vhost_state.c ---- */
 
 /*
@@ -122,7 +126,7 @@ void vhost_device_record_session(struct vhost_device *d);
  */
 int vhost_device_transfer(struct vhost_device *d, uint32_t direction, int fd) VN_MUST_CHECK;
 
-/* CHECK_DEVICE_STATE: finishes the transfer. -EBADMSG: the state is damaged; -EPROTONOSUPPORT: of another version; -ESTALE: of another tree. */
+/* CHECK_DEVICE_STATE: finishes the transfer. -EINVAL: there was none; -EBADMSG: the state is damaged; -EPROTONOSUPPORT: of another version; -ESTALE: of another tree. */
 int vhost_device_check_transfer(struct vhost_device *d) VN_MUST_CHECK;
 
 /* ---- the sentinel: vhost_sentinel.c ---- */

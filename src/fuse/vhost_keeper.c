@@ -18,6 +18,8 @@
 #define YOUNG_NS (2 * VN_NS_PER_SEC) /* a worker that dies before this age counts as a failed start */
 #define YOUNG_DEATHS 8               /* more than a request that kills its server has lives (vhost_worker.c) */
 #define ASK_TRIES 3
+#define DEATH_PAUSE_MS 50            /* longer with each young death in a row */
+#define SEND_LIMIT_S 10              /* a front end that reads no answers does not hold us up for ever */
 #define END_WAIT_MS 60000            /* for a worker that is to end; fsync of a slow disk fits in */
 
 struct keeper {
@@ -186,13 +188,15 @@ static int ask_once(struct keeper *k, const struct vhost_msg *m, struct vhost_ms
 static int replay_ask(void *arg, struct vhost_msg *m)
 {
 	struct vhost_msg answer;
+	uint64_t refused;
 	int err = ask_once(arg, m, &answer);
 
 	if (err)
 		return err;
+	refused = vhost_answer_error(m->request, answer.p.u64);
 	vhost_msg_fini(&answer);
-	if (answer.p.u64)
-		vn_warn("a new worker refuses %s: %s", vhost_request_name(m->request), strerror((int)answer.p.u64));
+	if (refused)
+		vn_warn("a new worker refuses %s: %s", vhost_request_name(m->request), strerror((int)refused));
 	return 0;
 }
 
@@ -210,6 +214,16 @@ static int worker_tell(struct keeper *k)
 }
 
 /* ---- keeping one alive ---- */
+
+static void front_leave(struct keeper *k)
+{
+	vn_debug("the front end has gone");
+	fd_drop(&k->front);
+	fd_drop(&k->back);
+	vhost_record_clear(&k->record);
+	k->front_protocol = 0;
+	k->stop |= k->kind == VHOST_CONNECTED;
+}
 
 static void note_death(struct keeper *k, int status)
 {
@@ -239,15 +253,44 @@ static void worker_bury(struct keeper *k)
 	k->worker = 0;
 }
 
+/* Workers that die one after another do not keep a CPU busy. */
+static void keeper_pause(struct keeper *k)
+{
+	int64_t end = vn_mono_ns() + k->young_deaths * DEATH_PAUSE_MS * INT64_C(1000000), left;
+	struct pollfd p = {.fd = k->signals, .events = POLLIN};
+
+	while (k->young_deaths > 1 && !k->stop && (left = end - vn_mono_ns()) > 0) {
+		poll(&p, 1, (int)(left / 1000000) + 1);
+		signals_take(k);
+	}
+}
+
+/*
+ * Workers keep dying: over what this front end says, if there is one, and then it costs
+ * the front end its connection. Without one there is nothing that could be left out.
+ */
+static int keeper_give_up_front(struct keeper *k)
+{
+	if (k->front < 0 || k->kind == VHOST_CONNECTED)
+		return -ECHILD;
+	vn_error("the worker died %u times soon after its start: the front end is given up", YOUNG_DEATHS);
+	front_leave(k);
+	k->young_deaths = 0;
+	return 0;
+}
+
 /* Makes sure that a worker lives and knows all that the front end has said. */
 static int keeper_restore(struct keeper *k)
 {
 	while (!k->stop) {
-		int err;
+		int err = 0;
 
 		worker_bury(k);
 		if (k->young_deaths >= YOUNG_DEATHS)
-			return -ECHILD;
+			err = keeper_give_up_front(k);
+		if (err)
+			return err;
+		keeper_pause(k);
 		err = worker_spawn(k);
 		if (err)
 			return err;
@@ -283,7 +326,7 @@ static bool answer_is_due(const struct keeper *k, const struct vhost_msg *m)
 	return m->flags & VHOST_MSG_NEED_REPLY && k->front_protocol & VHOST_PROTOCOL_REPLY_ACK;
 }
 
-/* The region of our own for a front end that has none, before its first ring starts. */
+/* The region of our own for a front end that has none, before its first ring starts or its state moves. */
 static int provide_inflight(struct keeper *k)
 {
 	struct vhost_msg m = {.request = VHOST_SET_INFLIGHT_FD, .size = VHOST_INFLIGHT_SIZE}, answer;
@@ -309,14 +352,22 @@ static int provide_inflight(struct keeper *k)
 /* Did the worker carry it out? Answers with content of their own always count; vhost_record_note looks into them. */
 static bool message_succeeded(const struct vhost_msg *m, const struct vhost_msg *answer)
 {
-	return m->request == VHOST_GET_VRING_BASE || m->request == VHOST_GET_INFLIGHT_FD || answer->p.u64 == 0;
+	return m->request == VHOST_CHECK_DEVICE_STATE || !vhost_answer_error(m->request, answer->p.u64);
+}
+
+/* Has the worker to remember, from this message on, what a successor needs? */
+static bool message_needs_inflight(const struct keeper *k, const struct vhost_msg *m)
+{
+	bool state = m->request == VHOST_SET_DEVICE_STATE_FD || m->request == VHOST_CHECK_DEVICE_STATE;
+
+	return k->record.inflight_fd < 0 && (state || m->request == VHOST_SET_VRING_KICK);
 }
 
 static int pass_on_once(struct keeper *k, const struct vhost_msg *m, struct vhost_msg *answer)
 {
 	int err = 0;
 
-	if (m->request == VHOST_SET_VRING_KICK && k->record.inflight_fd < 0)
+	if (message_needs_inflight(k, m))
 		err = provide_inflight(k);
 	return err ? err : ask_once(k, m, answer);
 }
@@ -330,6 +381,8 @@ static int pass_on(struct keeper *k, const struct vhost_msg *m, struct vhost_msg
 		err = pass_on_once(k, m, answer);
 		if (err == -ECONNRESET && keeper_restore(k))
 			return -ECHILD;
+		if (k->front < 0)
+			return -ECONNABORTED;
 	}
 	return err;
 }
@@ -351,21 +404,14 @@ static int front_message(struct keeper *k, struct vhost_msg *m)
 	return err;
 }
 
-static void front_leave(struct keeper *k)
-{
-	vn_debug("the front end has gone");
-	fd_drop(&k->front);
-	fd_drop(&k->back);
-	vhost_record_clear(&k->record);
-	k->front_protocol = 0;
-	k->stop |= k->kind == VHOST_CONNECTED;
-}
-
 static int front_enter(struct keeper *k)
 {
+	struct timeval limit = {.tv_sec = SEND_LIMIT_S};
+
 	k->front = k->kind == VHOST_CONNECTED ? dup(k->source) : accept4(k->source, NULL, NULL, SOCK_CLOEXEC);
 	if (k->front < 0)
 		return 0;
+	setsockopt(k->front, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	return worker_tell(k) ? keeper_restore(k) : 0;
 }
 
@@ -386,6 +432,8 @@ static int front_ready(struct keeper *k)
 		vhost_msg_fini(&m);
 		if (err == 0 || err == -ECHILD)
 			return err;
+		if (k->front < 0) /* given up with its workers */
+			return 0;
 		vn_warn("the front end's connection is given up: %s", strerror(-err));
 	}
 	front_leave(k);

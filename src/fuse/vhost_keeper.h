@@ -15,8 +15,9 @@
  * the worker.
  *
  * A message during which the worker died is passed on once more, to the next one.
- * A worker that crashes soon after its start, several times in a row, is not
- * started again: the keeper ends with an error. Being killed does not count.
+ * Workers that crash soon after their start, several times in a row, cost the front
+ * end its connection, and are started with longer and longer pauses; when there is no
+ * front end, or no other can come, the keeper ends with an error. Being killed does not count.
  *
  * The keeper never reads guest memory, so a hostile guest does not reach it.
  */
@@ -40,7 +41,7 @@ struct vhost_keeper_config {
 
 /*
  * Runs until SIGTERM or SIGINT (the worker finishes what it took first), until a
- * connected socket's front end is gone, or until workers cannot be kept alive.
+ * connected socket's front end is gone, or until workers die without a front end.
  * SIGUSR1 replaces the worker, which is told by SIGUSR2. Blocks these signals and SIGCHLD for its process.
  * Returns 0, or -errno with a sentence; *status is the exit status of a worker that
  * did not get ready (-1: none).

@@ -44,7 +44,7 @@ static void queue_clear(struct vhost_record_queue *q)
 void vhost_record_init(struct vhost_record *r)
 {
 	memset(r, 0, sizeof(*r));
-	r->log_fd = r->inflight_fd = -1;
+	r->log_fd = r->inflight_fd = r->state_fd = -1;
 	for (unsigned i = 0; i < VHOST_RECORD_QUEUES; i++)
 		queue_init(&r->queues[i]);
 }
@@ -61,6 +61,7 @@ void vhost_record_clear(struct vhost_record *r)
 	regions_clear(r);
 	fd_drop(&r->log_fd);
 	fd_drop(&r->inflight_fd);
+	fd_drop(&r->state_fd);
 	for (unsigned i = 0; i < VHOST_RECORD_QUEUES; i++)
 		queue_clear(&r->queues[i]);
 	vhost_record_init(r);
@@ -209,6 +210,13 @@ int vhost_record_note(struct vhost_record *r, const struct vhost_msg *m, const s
 	case VHOST_SET_INFLIGHT_FD:
 		r->inflight = m->p.inflight;
 		return fd_keep(&r->inflight_fd, m, 0);
+	case VHOST_SET_DEVICE_STATE_FD:
+		if (m->p.device_state.direction != VHOST_STATE_LOAD || answer->p.u64 & VHOST_STATE_ERROR_MASK)
+			return 0;
+		return fd_keep(&r->state_fd, m, 0);
+	case VHOST_CHECK_DEVICE_STATE: /* read, and told by the in-flight region from now on; or refused */
+		fd_drop(&r->state_fd);
+		return 0;
 	case VHOST_SET_VRING_NUM:
 	case VHOST_SET_VRING_ADDR:
 	case VHOST_SET_VRING_BASE:
@@ -261,6 +269,7 @@ static int tell_event(const struct replay *p, uint32_t request, uint32_t index, 
 
 static int tell_memory(const struct vhost_record *r, const struct replay *p)
 {
+	const struct vhost_state_wire load = {.direction = VHOST_STATE_LOAD};
 	int err = 0;
 
 	for (unsigned i = 0; i < r->nregions && !err; i++) {
@@ -272,6 +281,8 @@ static int tell_memory(const struct vhost_record *r, const struct replay *p)
 		err = tell(p, VHOST_SET_LOG_BASE, &r->log, sizeof(r->log), r->log_fd);
 	if (!err && r->inflight_fd >= 0)
 		err = tell(p, VHOST_SET_INFLIGHT_FD, &r->inflight, VHOST_INFLIGHT_SIZE, r->inflight_fd);
+	if (!err && r->state_fd >= 0)
+		err = tell(p, VHOST_SET_DEVICE_STATE_FD, &load, sizeof(load), r->state_fd);
 	return err;
 }
 

@@ -35,6 +35,7 @@ struct vhost_record {
 	int log_fd;
 	struct vhost_inflight_wire inflight;
 	int inflight_fd;
+	int state_fd; /* of a device state that is being loaded */
 	struct vhost_record_queue queues[VHOST_RECORD_QUEUES];
 };
 

@@ -61,7 +61,7 @@ static void session_identify(struct vhost_device *d)
 	d->record.kept |= kept;
 }
 
-static void session_write_record(struct vhost_device *d)
+void vhost_device_write_record(struct vhost_device *d)
 {
 	int err = d->inflight ? vhost_inflight_store(d->inflight, &d->record) : 0;
 
@@ -102,7 +102,7 @@ int vhost_device_begin_session(struct vhost_device *d)
 	}
 	session_show(d, s);
 	d->recorded = vf_session_changes(s);
-	session_write_record(d);
+	vhost_device_write_record(d);
 	for (unsigned i = 0; i < d->nqueues; i++)
 		d->queues[i].session = s;
 	return 0;
@@ -130,7 +130,7 @@ void vhost_device_record_session(struct vhost_device *d)
 		size = 0;
 	}
 	d->record.state_size = (uint32_t)size;
-	session_write_record(d);
+	vhost_device_write_record(d);
 	__atomic_store_n(&d->recorded, now, __ATOMIC_RELAXED);
 }
 
@@ -155,8 +155,8 @@ int vhost_device_set_inflight(struct vhost_device *d, struct vhost_inflight *f, 
 	for (unsigned i = 0; i < d->nqueues; i++)
 		d->queues[i].inflight = vhost_inflight_queue(f, i, &d->queues[i].inflight_size);
 	d->record.kept |= asked;
-	if (d->session)
-		session_write_record(d);
+	if (d->record.id)
+		vhost_device_write_record(d);
 	return 0;
 }
 
@@ -172,6 +172,7 @@ static void device_forget(struct vhost_device *d)
 	d->protocol_features = 0;
 	d->record = (struct vhost_session_record){0};
 	d->state_error = 0;
+	d->state_moved = false;
 	if (d->state_fd >= 0)
 		close(d->state_fd);
 	d->state_fd = -1;

@@ -6,6 +6,11 @@
  * are inode numbers of the tree, which has to be the same one on the other side:
  * on shared storage, or copied while it was not served. A state of another tree,
  * of an unknown version, or with a wrong checksum is refused.
+ *
+ * A server may die in between. What was loaded is in the in-flight region before the
+ * front end hears that it is. A successor that was told of the transfer reads what is left of
+ * the stream, which is a whole state or a damaged one; one that was not told
+ * (a state was being saved) says that nothing was moved, and the front end tries again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +59,7 @@ static int state_save(struct vhost_device *d, int fd)
 	if (put != (ssize_t)sizeof(b))
 		return put < 0 ? (int)put : -EIO;
 	d->record.kept = true; /* it lives on over there */
+	vhost_device_write_record(d);
 	return 0;
 }
 
@@ -70,6 +76,7 @@ int vhost_device_transfer(struct vhost_device *d, uint32_t direction, int fd)
 	else if (direction != VHOST_STATE_LOAD || d->session)
 		err = -EINVAL;
 	d->state_error = err;
+	d->state_moved = true;
 	if (err || direction == VHOST_STATE_SAVE) {
 		close(fd);
 		return err;
@@ -127,12 +134,13 @@ static int state_load(struct vhost_device *d)
 	d->record.id = in.blob.id;
 	d->record.state_size = in.blob.state_size;
 	memcpy(d->record.state, in.blob.state, in.blob.state_size);
+	vhost_device_write_record(d);
 	return 0;
 }
 
 int vhost_device_check_transfer(struct vhost_device *d)
 {
-	int err = d->state_error;
+	int err = d->state_moved ? d->state_error : -EINVAL;
 
 	if (!err && d->state_fd >= 0)
 		err = state_load(d);
@@ -140,5 +148,6 @@ int vhost_device_check_transfer(struct vhost_device *d)
 		close(d->state_fd);
 	d->state_fd = -1;
 	d->state_error = 0;
+	d->state_moved = false;
 	return err;
 }

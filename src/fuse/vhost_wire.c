@@ -69,6 +69,19 @@ bool vhost_request_asks(uint32_t request)
 	}
 }
 
+uint64_t vhost_answer_error(uint32_t request, uint64_t answer)
+{
+	switch (request) {
+	case VHOST_GET_VRING_BASE:
+	case VHOST_GET_INFLIGHT_FD:
+		return 0;
+	case VHOST_SET_DEVICE_STATE_FD:
+		return answer & VHOST_STATE_ERROR_MASK;
+	default:
+		return answer;
+	}
+}
+
 /* 1: sock is readable (or closed); 0: stop fired. */
 static int wire_wait(int sock, int stop)
 {

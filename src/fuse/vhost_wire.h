@@ -168,6 +168,9 @@ void vhost_msg_fini(struct vhost_msg *m);
 /* Is this request one whose answer is its purpose, whether or not REPLY_ACK was agreed? */
 bool vhost_request_asks(uint32_t request);
 
+/* The error that the answer to this request tells, positive; 0: it was carried out, or answers tell their own errors. */
+uint64_t vhost_answer_error(uint32_t request, uint64_t answer);
+
 /* "SET_VRING_NUM", or "unknown". */
 const char *vhost_request_name(uint32_t request);
 

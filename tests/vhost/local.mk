@@ -26,8 +26,9 @@ tests_vhost_protocol_LDADD = libvhosttest.la $(test_libs) $(vhost_libs)
 tests_vhost_virtq_LDADD = $(test_libs) $(vhost_libs)
 
 # The command; restarts under load, one script for each way.
-noinst_PROGRAMS += tests/vhost/client tests/vhost/restart
-e2e_tests += tests/vhost/serve_cli.sh tests/vhost/restart_alone.sh tests/vhost/restart_keeper.sh tests/vhost/restart_upgrade.sh
+noinst_PROGRAMS += tests/vhost/client tests/vhost/keeper tests/vhost/restart
+e2e_tests += tests/vhost/keeper.sh tests/vhost/serve_cli.sh tests/vhost/restart_alone.sh tests/vhost/restart_keeper.sh tests/vhost/restart_upgrade.sh
 tests_vhost_client_LDADD = libvhosttest.la $(vhost_libs)
+tests_vhost_keeper_LDADD = libvhosttest.la $(vhost_libs)
 tests_vhost_restart_LDADD = libvhosttest.la $(vhost_libs)
 endif
