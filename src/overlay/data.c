@@ -247,25 +247,52 @@ ssize_t ovl_data_write_locked(struct ovl_tree *t, struct ovl_node *n, uint64_t o
 	}
 }
 
-/*
- * Where a client's write goes, and how much of it is left out. A late write-back of
- * a page of an append-only file begins before the end; what stands there already
- * is the same or must not change, so it is skipped.
- */
-static int write_place(struct ovl_tree *t, struct ovl_node *n, uint64_t *off, size_t *skip, size_t len, uint32_t flags)
-{
-	bool cached = flags & VN_WRITE_CACHE;
-	int r = ovl_data_writable(t, n);
+/* Where a client's write goes. */
+struct write_place {
+	uint64_t off;
+	size_t skip; /* bytes at the start that are left out: they are there */
+	bool late;   /* a page that was written back late, or an append done again: may begin before the end */
+};
 
-	if (flags & VN_WRITE_APPEND && !cached)
-		*off = n->size;
-	*skip = 0;
-	if (r != -EPERM || ovl_own(n)->flags & STORE_IMMUTABLE)
+/*
+ * An append of a client that outlives the server says where it goes before it
+ * writes, in a record without rows (rule J6). When the server dies and the request
+ * comes again, the same bytes go to the same place, though the end may be behind
+ * them by now.
+ */
+static int write_append(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, struct write_place *p)
+{
+	struct ovl_op op;
+
+	p->late = ovl_done_before(t, ctx, &p->off);
+	if (!p->late || p->off > n->size)
+		p->off = n->size;
+	if (p->late || !ctx->session->config.outlives || !ctx->unique)
+		return 0;
+	ovl_op_begin(&op, t, ctx);
+	op.change.reply = p->off;
+	return store_commit(t->store, &op.change, NULL);
+}
+
+/*
+ * How much of a write is left out. What begins before the end of an append-only file
+ * is late: what stands there already is the same or must not change.
+ */
+static int write_place(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, struct write_place *p, size_t len,
+		       uint32_t flags)
+{
+	int r = ovl_data_writable(t, n);
+	bool only = r == -EPERM && !(ovl_own(n)->flags & STORE_IMMUTABLE);
+
+	if (r && !only)
 		return r;
-	if (*off < n->size && !cached)
+	p->late = flags & VN_WRITE_CACHE;
+	r = flags & VN_WRITE_APPEND && !p->late ? write_append(t, ctx, n, p) : 0;
+	if (r || !only || p->off >= n->size)
+		return r;
+	if (!p->late)
 		return -EPERM;
-	if (*off < n->size)
-		*skip = len < n->size - *off ? len : n->size - *off;
+	p->skip = len < n->size - p->off ? len : n->size - p->off;
 	return 0;
 }
 
@@ -275,17 +302,17 @@ ssize_t ovl_data_write(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 	struct ovl_io io = {iov, (size_t)iovcnt, vn_iov_total(iov, (size_t)iovcnt)};
 	bool own_times = flags & VN_WRITE_CACHE && ctx->session->config.writeback;
 	vn_autounlock_rw pthread_rwlock_t *held = vn_lock_wr(&n->lock);
-	size_t skip;
+	struct write_place p = {.off = off};
 	ssize_t done;
 	int r;
 
 	if (io.total > SSIZE_MAX)
 		return -EINVAL;
-	r = write_place(t, n, &off, &skip, io.total, flags);
-	if (!r && io.total > skip)
+	r = write_place(t, ctx, n, &p, io.total, flags);
+	if (!r && io.total > p.skip)
 		r = ovl_data_strip(t, n, flags & VN_WRITE_KILL_SUIDGID ? ovl_mode_killed(n->mode) : n->mode);
 	if (r)
 		return r;
-	done = ovl_data_write_locked(t, n, off + skip, &io, skip, own_times ? 0 : vn_now_ns());
-	return done < 0 ? done : done + (ssize_t)skip;
+	done = ovl_data_write_locked(t, n, p.off + p.skip, &io, p.skip, own_times ? 0 : vn_now_ns());
+	return done < 0 ? done : done + (ssize_t)p.skip;
 }

@@ -16,6 +16,12 @@ void ovl_op_begin(struct ovl_op *op, struct ovl_tree *t, const struct vn_ctx *ct
 	}
 }
 
+bool ovl_done_before(struct ovl_tree *t, const struct vn_ctx *ctx, uint64_t *reply)
+{
+	return ctx->session->resumed && ctx->unique && t->store &&
+	       store_replayed(t->store, ctx->session->config.id, ctx->unique, reply);
+}
+
 void ovl_row(const struct ovl_node *n, struct store_inode *row)
 {
 	const struct ovl_own *own = ovl_own((struct ovl_node *)n);

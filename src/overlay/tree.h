@@ -344,6 +344,12 @@ struct ovl_op {
 };
 void ovl_op_begin(struct ovl_op *op, struct ovl_tree *t, const struct vn_ctx *ctx);
 /*
+ * Had this request of a client that outlived a server been recorded before that one
+ * died (J6)? Then *reply is what its record says: the number of what it made, or
+ * where an append went.
+ */
+bool ovl_done_before(struct ovl_tree *t, const struct vn_ctx *ctx, uint64_t *reply);
+/*
  * Fills *row with the node as it is in memory (own != NULL); row->origin is
  * left NULL: ovl_op_inode adds it. Change fields of *row, then hand it to
  * ovl_op_inode; on success of ovl_op_commit, ovl_node_apply makes memory equal.

@@ -46,15 +46,10 @@ static bool verb_virtual(const struct verb *v)
 	return atomic_load(&v->n->flags) & OVL_NODE_VIRTUAL;
 }
 
-/*
- * Was this request of a client that outlived a server carried out before that
- * one died (J6)? Then it is answered again, not done again: *reply is the number
- * of what it made, 0 when it made nothing.
- */
+/* Answered again, not done again (J6): *reply is the number of what the request made, 0 when it made nothing. */
 static bool verb_done_before(const struct verb *v, const struct vn_ctx *ctx, uint64_t *reply)
 {
-	return ctx->session->resumed && ctx->unique && v->t->store &&
-	       store_replayed(v->t->store, ctx->session->config.id, ctx->unique, reply);
+	return ovl_done_before(v->t, ctx, reply);
 }
 
 /* The entry that a request of that kind was answered with. */

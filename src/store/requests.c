@@ -19,6 +19,20 @@ static size_t requests_count(const struct requests *q)
 	return q->n < REQUESTS_MAX ? q->n : REQUESTS_MAX;
 }
 
+/* Oldest first, so that whoever reads them goes on where the oldest stands. */
+static void requests_sort(struct requests *q)
+{
+	size_t first = q->n % REQUESTS_MAX;
+	struct request newest[REQUESTS_MAX];
+
+	if (q->n < REQUESTS_MAX || !first)
+		return;
+	memcpy(newest, q->items, first * sizeof(*newest));
+	memmove(q->items, q->items + first, (REQUESTS_MAX - first) * sizeof(*q->items));
+	memcpy(q->items + REQUESTS_MAX - first, newest, first * sizeof(*newest));
+	q->n = REQUESTS_MAX;
+}
+
 int requests_write(struct requests *q, sqlite3 *db)
 {
 	sqlite3_stmt *st = NULL;
@@ -26,6 +40,7 @@ int requests_write(struct requests *q, sqlite3 *db)
 
 	if (!q->dirty)
 		return 0;
+	requests_sort(q);
 	rc = sqlite3_prepare_v2(db, "REPLACE INTO meta VALUES('requests', ?)", -1, &st, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_bind_blob64(st, 1, q->items, requests_count(q) * sizeof(*q->items), SQLITE_STATIC);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A client that outlives its server: L3 of doc/semantics.md, at the verbs. */
 #include <errno.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,6 +122,59 @@ START_TEST(requests_in_flight_are_answered_again_not_done_again)
 }
 END_TEST
 
+static ssize_t append(struct engine *e, uint64_t unique, uint64_t node, const char *text)
+{
+	struct iovec iov = { (void *)text, strlen(text) };
+	e->ctx.unique = unique;
+	ssize_t n = e->fs->ops->write(e->fs, &e->ctx, node, 0, &iov, 1, VN_WRITE_APPEND);
+	e->ctx.unique = 0;
+	return n;
+}
+
+/* One in each state: new, with bytes, with bytes below, append-only. */
+static void append_to_all(struct engine *e, uint64_t *out)
+{
+	const uint32_t append_only = 0x20;
+	int result;
+	e_create(e, "new", 0644);
+	e_create(e, "full", 0644);
+	e_write(e, "full", 0, "full ");
+	e_create(e, "only", 0644);
+	e_write(e, "only", 0, "only ");
+	e_node(e, "new", &out[0]);
+	e_node(e, "full", &out[1]);
+	e_node(e, "low", &out[2]);
+	e_node(e, "only", &out[3]);
+	e->fs->ops->ioctl(e->fs, &e->ctx, out[3], (uint32_t)FS_IOC_SETFLAGS, &append_only, sizeof(append_only), NULL, 0, &result);
+	for (unsigned i = 0; i < 4; i++)
+		append(e, 1001 + i, out[i], "one ");
+	append(e, 1010, out[1], "two ");
+}
+
+START_TEST(appends_in_flight_are_not_appended_twice)
+{
+	struct engine e;
+	uint64_t node[4];
+	engine_init(&e, 1);
+	lower_file(&e, 0, "low", "low ");
+	die_after(&e, append_to_all, node, 4);
+	resume(&e);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(append(&e, 1001 + i, node[i], "one "), 4);
+	e_is(&e, "new", "one ");
+	e_is(&e, "full", "full one two ");
+	e_is(&e, "low", "low one ");
+	e_is(&e, "only", "only one ");
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(append(&e, 2001 + i, node[i], "more"), 4);
+	e_is(&e, "new", "one more");
+	e_is(&e, "full", "full one two more");
+	e_is(&e, "low", "low one more");
+	e_is(&e, "only", "only one more");
+	engine_close(&e);
+}
+END_TEST
+
 static int count_orphan(void *arg, uint64_t ino, uint64_t session)
 {
 	(void)ino;
@@ -161,4 +215,5 @@ START_TEST(unlinked_files_of_a_living_client_are_kept)
 END_TEST
 
 VN_CHECK_MAIN("overlay/tree_restart", nodeids_stay_valid_over_a_kill,
-	      requests_in_flight_are_answered_again_not_done_again, unlinked_files_of_a_living_client_are_kept)
+	      requests_in_flight_are_answered_again_not_done_again, appends_in_flight_are_not_appended_twice,
+	      unlinked_files_of_a_living_client_are_kept)

@@ -524,6 +524,36 @@ START_TEST(request_that_was_carried_out_is_known_after_a_kill)
 }
 END_TEST
 
+static void ask_often_and_die(void)
+{
+	struct store *s = help_open("u");
+	struct store_change c;
+
+	store_change_init(&c);
+	for (uint64_t i = 1; i <= 1200; i++) {
+		c.session = 7;
+		c.unique = c.reply = i;
+		help_commit(s, &c);
+		if (i == 1100)
+			help_settle(s);
+	}
+}
+
+START_TEST(newest_requests_are_known_after_a_kill)
+{
+	struct store *s;
+	uint64_t reply = 0;
+
+	in_a_killed_process(ask_often_and_die);
+	s = help_open("u");
+	for (uint64_t i = 1200; i > 1200 - 1024; i--) {
+		ck_assert_msg(store_replayed(s, 7, i, &reply), "request %d", (int)i);
+		ck_assert_uint_eq(reply, i);
+	}
+	help_close(s);
+}
+END_TEST
+
 START_TEST(small_facts_are_kept)
 {
 	struct store *s = help_open("u");
@@ -643,5 +673,5 @@ VN_CHECK_MAIN("store/store", create_is_read_back_after_settle, every_field_of_an
 	      stale_sizes_come_from_the_data_file_and_strays_are_swept, dead_data_is_removed_after_the_commit,
 	      extents_never_overlap, extents_agree_with_a_map_of_bytes, visible_follows_settle,
 	      record_becomes_visible_by_itself, request_that_was_carried_out_is_known_after_a_kill,
-	      small_facts_are_kept, volatile_upper_that_was_killed_is_refused, failed_append_changes_nothing,
+	      newest_requests_are_known_after_a_kill, small_facts_are_kept, volatile_upper_that_was_killed_is_refused, failed_append_changes_nothing,
 	      failed_flush_turns_read_only_and_says_so, full_index_refuses_growth_and_recovers)

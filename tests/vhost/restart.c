@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * `veneer serve` is killed again and again under load. Sixteen requests are under
- * way at any time, each a step of a file's life: made, written, renamed, changed,
- * looked at, removed. A request that was carried out twice, or not at all, shows as
+ * way at any time, each a step of a file's life: made, written, appended to,
+ * renamed, changed, looked at, removed. A request that was carried out twice, or not at all, shows as
  * an error of its own or of a later step; a nodeid that a new server does not know
  * as ESTALE.
  *
@@ -30,10 +30,11 @@
 #define STEP_MS 120
 #define PATIENCE_MS 60000
 #define SLOT_BYTES 65536
+#define APPENDED 100
 
 enum mode { KEEPER, ALONE, UPGRADE };
 
-enum step { MAKE, WRITE, RENAME, CHANGE, LINK, LOOK, READ, REMOVE, REMOVE_LINK, STEPS };
+enum step { MAKE, WRITE, APPEND, RENAME, CHANGE, LINK, LOOK, READ, REMOVE, REMOVE_LINK, STEPS };
 
 struct slot {
 	unsigned id;
@@ -119,6 +120,12 @@ static void prepare(struct slot *s)
 		s->call.in[1] = s->data;
 		s->call.in_len[1] = sizeof(s->data);
 		break;
+	case APPEND: /* at the server's end of the file, whatever the offset says */
+		s->in.write = (struct fuse_write_in){.size = APPENDED, .flags = O_APPEND};
+		call(s, FUSE_WRITE, s->node, sizeof(s->in.write), sizeof(struct fuse_write_out));
+		s->call.in[1] = s->data;
+		s->call.in_len[1] = APPENDED;
+		break;
 	case RENAME:
 		s->in.rename = (struct fuse_rename2_in){.newdir = 1, .flags = 1 /* NOREPLACE */};
 		call(s, FUSE_RENAME2, 1, sizeof(s->in.rename), 0);
@@ -170,6 +177,8 @@ static void finish(struct slot *s)
 		fail(s, "a link to another file, or one too many", EPROTO);
 	else if (s->step == LOOK && !s->kept && (attr->attr.nlink != 2 || (attr->attr.mode & 07777) != s->round % 512))
 		fail(s, "attributes", EPROTO);
+	else if (s->step == CHANGE && attr->attr.size != s->round % 100 + sizeof(s->data) + APPENDED)
+		fail(s, "bytes appended twice, or not at all", EPROTO);
 	else if (s->step == READ && memcmp(s->out + 1, s->data, sizeof(s->data)))
 		fail(s, "contents", EPROTO);
 	done_steps++;
