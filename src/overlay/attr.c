@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "overlay/attr.h"
+#include "overlay/data.h"
 #include "overlay/tree.h"
 #include "overlay/virtual.h"
 #include "overlay/xattr.h"
@@ -135,6 +136,8 @@ static void attr_plan_times(struct attr_set *s)
 {
 	const struct vn_setattr *set = s->set;
 	int64_t now = vn_now_ns();
+	/* a size without times, from a client that keeps those: it saw no change */
+	bool theirs = set->valid & VN_SET_SIZE && !ovl_data_now(s->op.ctx);
 	if (set->valid & VN_SET_ATIME_NOW)
 		s->row.atime = now;
 	else if (set->valid & VN_SET_ATIME)
@@ -143,9 +146,12 @@ static void attr_plan_times(struct attr_set *s)
 		s->row.mtime = now;
 	else if (set->valid & VN_SET_MTIME)
 		s->row.mtime = set->mtime;
-	else if (s->resized)
+	else if (s->resized && !theirs)
 		s->row.mtime = now;
-	s->row.ctime = set->valid & VN_SET_CTIME ? set->ctime : now;
+	if (set->valid & VN_SET_CTIME)
+		s->row.ctime = set->ctime;
+	else if (!theirs)
+		s->row.ctime = now;
 }
 
 static int attr_plan(struct attr_set *s)

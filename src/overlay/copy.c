@@ -196,15 +196,14 @@ static int copy_clamp(struct copy *c)
 ssize_t ovl_data_copy(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *in, uint64_t off_in,
 		      struct ovl_node *out, uint64_t off_out, size_t len)
 {
-	struct copy c = {t, in, out, off_in, off_out, len, vn_now_ns()};
+	struct copy c = {t, in, out, off_in, off_out, len, ovl_data_now(ctx)};
 	ssize_t r = copy_lock(&c);
 
-	(void)ctx;
 	if (r)
 		return r;
 	r = copy_clamp(&c);
 	if (!r && c.len)
-		r = ovl_data_strip(t, out, out->mode);
+		r = ovl_data_strip(t, out, out->mode, c.now);
 	/* the host may share blocks with a whole file only */
 	if (!r && c.len > COPY_BUFFER && ovl_own(out)->state == STORE_NONE)
 		r = ovl_copyup_whole(t, out);

@@ -129,7 +129,12 @@ int ovl_data_writable(struct ovl_tree *t, struct ovl_node *n)
 	return own->flags & (STORE_IMMUTABLE | STORE_APPEND) ? -EPERM : 0;
 }
 
-int ovl_data_strip(struct ovl_tree *t, struct ovl_node *n, uint32_t mode)
+int64_t ovl_data_now(const struct vn_ctx *ctx)
+{
+	return ctx->session->config.writeback ? 0 : vn_now_ns();
+}
+
+int ovl_data_strip(struct ovl_tree *t, struct ovl_node *n, uint32_t mode, int64_t now)
 {
 	struct store_inode row;
 	struct ovl_op op;
@@ -144,7 +149,8 @@ int ovl_data_strip(struct ovl_tree *t, struct ovl_node *n, uint32_t mode)
 	}
 	ovl_row(n, &row);
 	row.mode = mode;
-	row.ctime = vn_now_ns();
+	if (now)
+		row.ctime = now;
 	ovl_op_inode(&op, n, &row);
 	r = ovl_op_commit(&op, &seq);
 	if (!r)
@@ -300,7 +306,7 @@ ssize_t ovl_data_write(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 		       const struct iovec *iov, int iovcnt, uint32_t flags)
 {
 	struct ovl_io io = {iov, (size_t)iovcnt, vn_iov_total(iov, (size_t)iovcnt)};
-	bool own_times = flags & VN_WRITE_CACHE && ctx->session->config.writeback;
+	int64_t now = ovl_data_now(ctx);
 	vn_autounlock_rw pthread_rwlock_t *held = vn_lock_wr(&n->lock);
 	struct write_place p = {.off = off};
 	ssize_t done;
@@ -310,9 +316,9 @@ ssize_t ovl_data_write(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 		return -EINVAL;
 	r = write_place(t, ctx, n, &p, io.total, flags);
 	if (!r && io.total > p.skip)
-		r = ovl_data_strip(t, n, flags & VN_WRITE_KILL_SUIDGID ? ovl_mode_killed(n->mode) : n->mode);
+		r = ovl_data_strip(t, n, flags & VN_WRITE_KILL_SUIDGID ? ovl_mode_killed(n->mode) : n->mode, now);
 	if (r)
 		return r;
-	done = ovl_data_write_locked(t, n, p.off + p.skip, &io, p.skip, own_times ? 0 : vn_now_ns());
+	done = ovl_data_write_locked(t, n, p.off + p.skip, &io, p.skip, now);
 	return done < 0 ? done : done + (ssize_t)p.skip;
 }

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "base/fs.h"
 #include "overlay/run.h"
 
 /* Takes node->lock for reading, with the extents of a PARTIAL row in memory. On failure it is not held. */
@@ -23,8 +24,18 @@ ssize_t ovl_data_write_locked(struct ovl_tree *t, struct ovl_node *n, uint64_t o
 /* May a client change these bytes? -EPERM for append-only and immutable files, -EROFS when nobody touched it. Lock held. */
 int ovl_data_writable(struct ovl_tree *t, struct ovl_node *n);
 
-/* A write by somebody takes security.capability away and, with mode bits to kill, those. Lock held for writing. */
-int ovl_data_strip(struct ovl_tree *t, struct ovl_node *n, uint32_t mode);
+/*
+ * The time that a change of bytes by this client gives a file. 0: none. A client that
+ * collects writes keeps mtime and ctime itself and sends them when it likes, which may
+ * be before the change that they are of: ours would then stay, later than what it showed.
+ */
+int64_t ovl_data_now(const struct vn_ctx *ctx);
+
+/*
+ * A write by somebody takes security.capability away and, with mode bits to kill, those.
+ * now: the new ctime, 0: it stays. Lock held for writing.
+ */
+int ovl_data_strip(struct ovl_tree *t, struct ovl_node *n, uint32_t mode, int64_t now);
 
 /* Bytes changed without a record: times, block count, and the ticker's part. Lock held for writing. */
 void ovl_data_changed(struct ovl_tree *t, struct ovl_node *n, int64_t now);

@@ -76,7 +76,8 @@ static void space_row(const struct space *s, struct store_inode *row)
 {
 	ovl_row(s->n, row);
 	row->size = s->size;
-	row->mtime = row->ctime = s->now;
+	if (s->now)
+		row->mtime = row->ctime = s->now;
 }
 
 /* Of a file without bytes: a data file that has only space. */
@@ -196,17 +197,23 @@ int ovl_data_fallocate(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 		       uint64_t len)
 {
 	vn_autounlock_rw pthread_rwlock_t *held = vn_lock_wr(&n->lock);
-	struct space s = {.t = t, .n = n, .mode = mode, .off = off, .len = len, .size = n->size};
+	struct space s = {
+		.t = t,
+		.n = n,
+		.mode = mode,
+		.off = off,
+		.len = len,
+		.size = n->size,
+		.now = ovl_data_now(ctx),
+	};
 	int r = space_check(t, n, mode, off, len);
 
-	(void)ctx;
 	if (!r)
-		r = ovl_data_strip(t, n, n->mode);
+		r = ovl_data_strip(t, n, n->mode, s.now);
 	if (r)
 		return r;
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && off + len > s.size)
 		s.size = off + len;
-	s.now = vn_now_ns();
 	return space_dispatch(&s);
 }
 

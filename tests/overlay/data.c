@@ -241,6 +241,43 @@ START_TEST(a_write_changes_mtime_and_ctime_and_reading_nothing)
 }
 END_TEST
 
+/* It sends them when it likes: ours would come after them, and stay. */
+START_TEST(a_client_that_collects_writes_keeps_the_times)
+{
+	const struct vn_session_config config = {.id = 2, .writeback = true};
+	const struct vn_setattr same = {.valid = VN_SET_SIZE, .size = 7};
+	struct vn_attr before, after;
+	struct vn_fs_session *session;
+	struct vn_ctx ctx;
+	uint64_t node, other;
+
+	begin(1);
+	lower_file(&e, 0, "f", "content");
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "g", 0644), 0);
+	ck_assert_int_eq(e.fs->ops->session_new(e.fs, &config, &session), 0);
+	ctx = (struct vn_ctx){.session = session};
+	node = node_of("f");
+	other = node_of("g");
+	e_stat(&e, "f", &before);
+	usleep(2000);
+	ck_assert_int_eq(e.fs->ops->setattr(e.fs, &ctx, node, &same, &after), 0);
+	ck_assert_int_eq(e.fs->ops->write(e.fs, &ctx, node, 0, &(struct iovec){(void *)"C", 1}, 1, 0), 1);
+	ck_assert_int_eq(e.fs->ops->write(e.fs, &ctx, node, 1, &(struct iovec){(void *)"O", 1}, 1, VN_WRITE_CACHE), 1);
+	ck_assert_int_eq(e.fs->ops->fallocate(e.fs, &ctx, node, 0, 0, 9), 0);
+	ck_assert_int_eq(e.fs->ops->copy_file_range(e.fs, &ctx, node, 0, other, 0, 4, 0), 4);
+	e_stat(&e, "f", &after);
+	ck_assert_int_eq(after.mtime, before.mtime);
+	ck_assert_int_eq(after.ctime, before.ctime);
+	ck_assert_uint_eq(after.size, 9);
+	e_stat(&e, "g", &after);
+	ck_assert_int_eq(after.mtime, after.btime);
+	e_is(&e, "g", "COnt");
+	e.fs->ops->session_free(e.fs, session, false);
+	engine_close(&e);
+}
+END_TEST
+
 START_TEST(a_write_takes_suid_and_capabilities_away)
 {
 	struct vn_attr attr;
@@ -679,7 +716,7 @@ END_TEST
 VN_CHECK_MAIN("overlay/data", appending_a_byte_to_a_large_file_moves_at_most_two_blocks,
 	      metadata_and_truncation_to_nothing_copy_no_data, a_write_over_everything_reads_nothing_below,
 	      a_partial_file_becomes_full_by_itself, a_write_changes_mtime_and_ctime_and_reading_nothing,
-	      a_write_takes_suid_and_capabilities_away, append_only_and_immutable_files_are_kept,
+	      a_client_that_collects_writes_keeps_the_times, a_write_takes_suid_and_capabilities_away, append_only_and_immutable_files_are_kept,
 	      sizes_that_no_file_can_have, beyond_four_gigabytes_with_holes,
 	      a_lower_file_that_shrinks_gives_eio_behind_its_end, a_full_disk_fails_the_write_and_nothing_else,
 	      reflink_copies_up_without_moving_bytes, descriptors_stay_below_their_limit, mappings_name_the_host_bytes,
