@@ -22,7 +22,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/copy.c \
 	src/overlay/copyup.c src/overlay/copyup.h \
 	src/overlay/data.c src/overlay/data.h \
-	src/overlay/between.c src/overlay/diff.c \
+	src/overlay/between.c src/overlay/between.h src/overlay/between_names.c src/overlay/between_state.c src/overlay/diff.c \
 	src/overlay/dirops.h \
 	src/overlay/extents.c src/overlay/extents.h \
 	src/overlay/file.c src/overlay/file.h \

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One state of a chain, as between.c asks for it: what a number and a name mean
+ * there, and where an object is. Rows come first; behind them the base speaks, under
+ * the path that a row names as its origin.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/scope.h"
+#include "overlay/between.h"
+
+struct between_found {
+	uint16_t layer;
+	uint32_t type;
+};
+
+static int between_entry(void *arg, const struct base_entry *e)
+{
+	struct between_found *f = arg;
+	*f = (struct between_found){ e->layer, e->type };
+	return 0;
+}
+
+/* What the base has at a path: its number, type and size. -ENOENT. */
+static int between_base(struct ovl_tree *t, const char *path, uint64_t *ino, struct between_object *o)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t len = strlen(name);
+	struct between_found f;
+	struct base_dir *bd;
+	struct vn_attr attr;
+	*ino = VN_NODE_ROOT;
+	if (!*path) {
+		o->type = DT_DIR;
+		return 0;
+	}
+	int r = base_resolve_dir(t->base, path, slash ? (size_t)(slash - path) : 0, &bd);
+	if (r)
+		return r == -ENOTDIR ? -ENOENT : r;
+	r = base_lookup(t->base, bd, name, len, between_entry, &f);
+	if (!r)
+		r = base_attr(t->base, bd, name, len, f.layer, &attr);
+	if (!r) {
+		*ino = ovl_number(t, bd, name, len, attr.ino, f.type != DT_DIR && attr.nlink > 1);
+		o->type = f.type;
+		o->size = attr.size;
+	}
+	base_dir_put(t->base, bd);
+	return r;
+}
+
+/* The origin of an object as any state knows it: it never changes. NULL: it has none. malloc()ed. */
+static int between_origin(const struct between *d, struct ovl_tree *t, uint64_t ino, char **origin)
+{
+	struct store_inode row = { 0 };
+	int r = store_read_inode(t->store, ino, &row, NULL);
+	if (r == -ENOENT)
+		r = store_read_inode(d->b->store, ino, &row, NULL);
+	*origin = r ? NULL : (char *)row.origin;
+	if (r == -ENOENT && ino == VN_NODE_ROOT)
+		return (*origin = strdup("")) ? 0 : -ENOMEM;
+	return r == -ENOENT ? 0 : r;
+}
+
+int between_object(const struct between *d, struct ovl_tree *t, uint64_t ino, struct between_object *o)
+{
+	vn_autofree char *origin = NULL;
+	uint64_t number;
+	*o = (struct between_object){ 0 };
+	int r = store_read_inode(t->store, ino, &o->row, &o->delta);
+	if (!r) {
+		o->exists = o->has_row = true;
+		o->type = IFTODT(o->row.mode);
+		o->size = o->row.size;
+	}
+	if (r != -ENOENT)
+		return r;
+	r = between_origin(d, t, ino, &origin);
+	if (!r && origin)
+		r = between_base(t, origin, &number, o);
+	o->exists = !r && origin;
+	return r == -ENOENT ? 0 : r;
+}
+
+int between_name_at(const struct between *d, struct ovl_tree *t, uint64_t parent, const char *name, uint64_t *ino,
+			   struct between_object *o)
+{
+	vn_autofree char *origin = NULL;
+	vn_autofree char *path = NULL;
+	*o = (struct between_object){ 0 };
+	int r = store_read_name(t->store, parent, name, strlen(name), ino);
+	if (r != -ENOENT)
+		return r;
+	*ino = 0;
+	r = between_origin(d, t, parent, &origin);
+	if (r || !origin)
+		return r;
+	if (asprintf(&path, "%s%s%s", origin, *origin ? "/" : "", name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	r = between_base(t, path, ino, o);
+	o->exists = !r;
+	if (r == -ENOENT)
+		*ino = 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+/* The place of an object of the base that has no dentry row; *origin becomes its directory's. -ENOENT: it is not there any more. */
+static int between_base_place(struct ovl_tree *t, uint64_t ino, char **origin, uint64_t *parent, char **name)
+{
+	char *slash = strrchr(*origin, '/');
+	struct between_object o;
+	uint64_t now;
+	*name = strdup(slash ? slash + 1 : *origin);
+	if (!*name)
+		return -ENOMEM;
+	*(slash ? slash : *origin) = '\0';
+	int r = between_base(t, *origin, parent, &o);
+	if (!r && !store_read_name(t->store, *parent, *name, strlen(*name), &now) && now != ino)
+		r = -ENOENT;
+	return r;
+}
+
+/*
+ * One step up. *origin: what is left of the origin of an object further down (malloc()ed), or NULL;
+ * it becomes that of the directory when no row told its place.
+ */
+static int between_step(const struct between *d, struct ovl_tree *t, uint64_t ino, char **origin, uint64_t *parent,
+			char **name)
+{
+	int r = store_read_parent(t->store, ino, parent, name);
+	if (!r)
+		free(vn_steal_ptr(origin));
+	if (r != -ENOENT)
+		return r;
+	r = *origin ? 0 : between_origin(d, t, ino, origin);
+	if (r)
+		return r;
+	return *origin && **origin ? between_base_place(t, ino, origin, parent, name) : -ENOENT;
+}
+
+int between_place(const struct between *d, struct ovl_tree *t, uint64_t ino, uint64_t *parent, char **name)
+{
+	vn_autofree char *origin = NULL;
+	return between_step(d, t, ino, &origin, parent, name);
+}
+
+int between_path(const struct between *d, struct ovl_tree *t, uint64_t ino, char **out)
+{
+	vn_autofree char *origin = NULL;
+	vn_autofree char *path = strdup("");
+	if (!path)
+		return -ENOMEM;
+	while (ino != VN_NODE_ROOT) {
+		vn_autofree char *name = NULL;
+		char *longer;
+		int r = between_step(d, t, ino, &origin, &ino, &name);
+		if (r)
+			return r;
+		if (asprintf(&longer, "%s%s%s", name, *path ? "/" : "", path) < 0)
+			return -ENOMEM;
+		free(path);
+		path = longer;
+	}
+	*out = vn_steal_ptr(&path);
+	return 0;
+}
+
+int between_name_path(const struct between *d, struct ovl_tree *t, uint64_t parent, const char *name, char **out)
+{
+	vn_autofree char *dir = NULL;
+	int r = between_path(d, t, parent, &dir);
+	if (r)
+		return r;
+	return asprintf(out, "%s%s%s", dir, *dir ? "/" : "", name) < 0 ? (*out = NULL, -ENOMEM) : 0;
+}
