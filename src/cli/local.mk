@@ -40,8 +40,15 @@ libcli_la_SOURCES += \
 	src/cli/serve_control.c \
 	src/cli/serve_keeper.c \
 	src/cli/serve_mount.c \
+	src/cli/sandbox.h \
 	src/cli/serve_options.c \
+	src/cli/serve_sandbox.c \
 	src/cli/serve_worker.c
+if SANDBOX
+libcli_la_SOURCES += src/cli/sandbox_calls.c src/cli/sandbox_files.c
+else
+libcli_la_SOURCES += src/cli/sandbox_absent.c
+endif
 endif
 cli_libs = libcli.la $(vhost_libs) $(overlay_libs) $(JANSSON_LIBS) $(LIBSECCOMP_LIBS) $(LIBCAPNG_LIBS)
 

@@ -2,7 +2,7 @@
 /*
  * `veneer serve`: what its words say (cmd_serve.c, serve_options.c), the process
  * that serves the tree (serve_worker.c) with its control socket (serve_control.c) and
- * perhaps a mount of the same tree (serve_mount.c), and the one that keeps the connection while
+ * perhaps a mount of the same tree (serve_mount.c), behind a fence (serve_sandbox.c), and the one that keeps the connection while
  * workers come and go (serve_keeper.c).
  */
 #ifndef CLI_SERVE_H
@@ -16,6 +16,7 @@
 #include "cli/cmd.h"
 #include "cli/layers.h"
 #include "cli/mount_options.h"
+#include "cli/sandbox.h"
 
 enum serve_cache {
 	SERVE_CACHE_ALWAYS, /* also what "auto" means: nobody else changes the tree */
@@ -43,6 +44,7 @@ struct serve {
 	const char *also_mount;     /* where the tree is mounted too; NULL: nowhere */
 	unsigned long nofile;       /* 0: as it is */
 	enum serve_cache cache;
+	struct sandbox sandbox;
 	bool keeper, init, no_readdirplus, syslog;
 	bool made_socket;           /* the path is ours to remove */
 	enum vn_log_level level;
@@ -80,6 +82,13 @@ void serve_control_stop(struct serve_control *c); /* NULL is allowed */
 int serve_mount_start(struct serve *s, struct ovl_tree *t, struct serve_mount **out, struct vn_err *err);
 void serve_mount_drain(struct serve_mount *m); /* what its kernel holds back is written, what it was told is done */
 void serve_mount_stop(struct serve_mount *m);  /* both: NULL is allowed */
+
+/*
+ * The two steps of sandbox.h, for this command's layers, sockets and files: before the
+ * tree is opened, and when all is open.
+ */
+int serve_sandbox_files(struct serve *s, struct vn_err *err);
+int serve_sandbox_calls(struct serve *s, struct vn_err *err);
 
 /* The source of front ends: the socket that is there, or a new one at the path. The descriptor or -errno. */
 int serve_open_source(struct serve *s, int *kind, struct vn_err *err);

@@ -91,7 +91,9 @@ int serve_keeper(struct serve *s)
 	rc = vhost_keeper_run(&config, &status, &err);
 	if (s->made_socket)
 		unlink(s->socket);
-	if (rc && status > 0)
-		return status; /* the worker has said why */
+	if (rc && status > 0) {
+		layers_undo(&s->layers); /* what the worker itself may not remove */
+		return status;           /* it has said why */
+	}
 	return rc ? cmd_fail("%s", vn_err_text(&err)) : CMD_OK;
 }

@@ -44,6 +44,8 @@ enum {
 	OPT_CAPABILITIES,
 	OPT_CONTROL,
 	OPT_ALSO_MOUNT,
+	OPT_SANDBOX,
+	OPT_SECCOMP,
 	OPT_SILENT,
 	OPT_IGNORED,
 };
@@ -65,6 +67,8 @@ const struct arg_opt serve_opts[] = {
 	{OPT_CACHE, 0, "cache", "MODE", "always (default), auto, metadata or never: what the guest may remember"},
 	{OPT_WRITEBACK, 0, "writeback", NULL, "the guest may collect writes"},
 	{OPT_NO_READDIRPLUS, 0, "no-readdirplus", NULL, "listings without attributes"},
+	{OPT_SANDBOX, 0, "sandbox", "MODE", "auto (default), none or require: confine the server to its layers"},
+	{OPT_SECCOMP, 0, "seccomp", "ACTION", "refuse (default), kill, trap, log or none: for calls it should not make"},
 	{OPT_NOFILE, 0, "rlimit-nofile", "N", "open files at most"},
 	{OPT_LOG_LEVEL, 0, "log-level", "LEVEL", "error, warn, info or debug"},
 	{OPT_SYSLOG, 0, "syslog", NULL, "log there instead of to stderr"},
@@ -89,8 +93,6 @@ const struct arg_opt serve_opts[] = {
 	{OPT_IGNORED, 0, "migration-verify-handles", NULL, ""},
 	{OPT_IGNORED, 0, "migration-confirm-paths", NULL, ""},
 	{OPT_IGNORED, 0, "xattrmap", "MAP", ""},
-	{OPT_IGNORED, 0, "sandbox", "MODE", ""},
-	{OPT_IGNORED, 0, "seccomp", "ACTION", ""},
 	{OPT_IGNORED, 0, "inode-file-handles", "MODE", ""},
 	{OPT_IGNORED, 0, "modcaps", "LIST", ""},
 	{OPT_IGNORED, 0, "uid-map", "MAP", ""},
@@ -176,6 +178,50 @@ static int set_cache(struct serve *s, const char *mode)
 	return CMD_OK;
 }
 
+/* What one of a few words means; the first column has every word, also those of virtiofsd. */
+struct meaning {
+	const char *word;
+	int value;
+};
+
+/* CMD_USAGE: the word is none of them; `choice` names those that we like to be used. */
+static int set_meaning(struct serve *s, const struct meaning *m, const char *what, const char *word, const char *choice, int *out)
+{
+	for (; m->word; m++) {
+		if (strcmp(m->word, word) == 0) {
+			*out = m->value;
+			return CMD_OK;
+		}
+	}
+	return cmd_usage(s->cmd, "%s '%s' is not known: use %s", what, word, choice);
+}
+
+static int set_sandbox(struct serve *s, const char *word)
+{
+	static const struct meaning modes[] = {
+		{"auto", SANDBOX_AUTO},     {"namespace", SANDBOX_AUTO}, {"chroot", SANDBOX_AUTO},
+		{"require", SANDBOX_REQUIRE}, {"none", SANDBOX_NONE},      {NULL, 0},
+	};
+	int value = 0, code = set_meaning(s, modes, "sandbox mode", word, "auto, require or none", &value);
+
+	if (code == CMD_OK)
+		s->sandbox.mode = (enum sandbox_mode)value;
+	return code;
+}
+
+static int set_seccomp(struct serve *s, const char *word)
+{
+	static const struct meaning actions[] = {
+		{"refuse", SANDBOX_REFUSE}, {"kill", SANDBOX_KILL},  {"trap", SANDBOX_TRAP},
+		{"log", SANDBOX_LOG},       {"none", SANDBOX_ALLOW}, {NULL, 0},
+	};
+	int value = 0, code = set_meaning(s, actions, "seccomp action", word, "refuse, kill, trap, log or none", &value);
+
+	if (code == CMD_OK)
+		s->sandbox.action = (enum sandbox_action)value;
+	return code;
+}
+
 static int set_group(struct serve *s, const char *name)
 {
 	struct group *g = getgrnam(name);
@@ -252,7 +298,7 @@ static bool option_is_silent(const char *word)
 
 static bool option_is_ignored(const char *word)
 {
-	static const char *const words[] = {"sandbox=", "modcaps=", "xattrmap=", "timeout=", "log_level=", "no_xattr",
+	static const char *const words[] = {"modcaps=", "xattrmap=", "timeout=", "log_level=", "no_xattr",
 					    "flock", "posix_lock", "allow_direct_io", "no_allow_direct_io", "user_killpriv"};
 
 	for (size_t i = 0; i < VN_ARRAY_LEN(words); i++) {
@@ -270,6 +316,8 @@ static int set_option(struct serve *s, const char *word)
 		return refuse_share(s, word + 7);
 	if (strncmp(word, "cache=", 6) == 0)
 		return set_cache(s, word + 6);
+	if (strncmp(word, "sandbox=", 8) == 0)
+		return set_sandbox(s, word + 8);
 	if (strcmp(word, "no_readdirplus") == 0)
 		s->no_readdirplus = true;
 	else if (strcmp(word, "no_posix_acl") == 0)
@@ -321,6 +369,7 @@ static int set_word(struct serve *s, const struct args *a, int id)
 		return number_fd(s, "--worker-control", a->value, &s->control);
 	case OPT_ALSO_MOUNT:
 		s->also_mount = a->value;
+		s->sandbox.mounts = true;
 		return CMD_OK;
 	case OPT_GROUP:
 		return set_group(s, a->value);
@@ -339,6 +388,10 @@ static int set_word(struct serve *s, const struct args *a, int id)
 		return number_unsigned(s, "--poll-us", a->value, 0, POLL_US_MAX, &s->poll_us);
 	case OPT_CACHE:
 		return set_cache(s, a->value);
+	case OPT_SANDBOX:
+		return set_sandbox(s, a->value);
+	case OPT_SECCOMP:
+		return set_seccomp(s, a->value);
 	case OPT_LOG_LEVEL:
 		return set_level(s, a->value);
 	case OPT_NOFILE:

@@ -121,10 +121,15 @@ static int tree_open(struct serve *s, struct ovl_tree **out, struct vn_err *err)
 		.nvirtuals = o->nvirtuals,
 	};
 
-	/* Made here: the lowers have to be told where it is, to leave it out. */
+	return ovl_open(&config, out, err);
+}
+
+/* Before the tree is opened: the lowers have to be told where it is, to leave it out, and so has the sandbox. */
+static int upper_make(const struct serve *s, struct vn_err *err)
+{
 	if (s->layers.upper_was == UPPER_MISSING && mkdir(s->layers.upper, 0700) < 0)
 		return vn_err_sys(err, -errno, "cannot make upper directory '%s'", s->layers.upper);
-	return ovl_open(&config, out, err);
+	return 0;
 }
 
 /* What tells this tree from others: the upper's identity, or the names of the lowers. */
@@ -172,10 +177,14 @@ static int run_source(struct serve *s, struct vhost_device *d, int stop, struct 
 		if (rc)
 			return vn_err_sys(err, rc, "the keeper has gone");
 	}
-	rc = vhost_server_run(d, source, (enum vhost_source_kind)kind, stop);
+	rc = serve_sandbox_calls(s, err);
+	if (!rc) {
+		rc = vhost_server_run(d, source, (enum vhost_source_kind)kind, stop);
+		rc = rc ? vn_err_sys(err, rc, "the socket failed") : 0;
+	}
 	if (s->made_socket)
 		unlink(s->socket);
-	return rc ? vn_err_sys(err, rc, "the socket failed") : 0;
+	return rc;
 }
 
 static int serve_device(struct serve *s, struct ovl_tree *t, struct serve_mount *mount, int stop, struct vn_err *err)
@@ -230,6 +239,10 @@ static int worker_run(struct serve *s, struct vn_err *err)
 	rc = raise_nofile(s, err);
 	if (!rc && s->init)
 		rc = init_offer(s, err);
+	if (!rc)
+		rc = upper_make(s, err);
+	if (!rc)
+		rc = serve_sandbox_files(s, err);
 	if (!rc)
 		rc = tree_open(s, &t, err);
 	if (rc) {

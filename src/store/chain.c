@@ -314,3 +314,19 @@ int store_chain(struct store *s, store_delta_fn fn, void *arg)
 	}
 	return rc;
 }
+
+int store_places(const char *upper, store_place_fn fn, void *arg)
+{
+	vn_autoclose int dirfd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct chain c;
+	int rc = dirfd < 0 ? -errno : chain_read(&c, dirfd);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; !rc && i < c.n; i++) {
+		if (c.entries[i].path)
+			rc = fn(arg, c.entries[i].path);
+	}
+	chain_fini(&c);
+	return rc;
+}

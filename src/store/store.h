@@ -322,6 +322,14 @@ uint64_t store_newest(struct store *s);               /* id of the newest sealed
 bool store_has_delta(struct store *s, uint64_t id); /* among the sealed ones */
 int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first */
 
+/*
+ * Calls fn with each directory outside `upper` that it stands on: deltas of the uppers
+ * from which it was forked. Opens nothing; an upper that is none has no such places.
+ * fn returns non-zero to stop, which is returned; -EUCLEAN: the chain is damaged.
+ */
+typedef int (*store_place_fn)(void *arg, const char *path);
+int store_places(const char *upper, store_place_fn fn, void *arg);
+
 /* ---- verification ---- */
 
 /*

@@ -18,3 +18,8 @@ tests_cli_layers_LDADD = $(test_libs) $(cli_libs)
 tests_cli_mount_options_LDADD = $(test_libs) $(cli_libs)
 tests_cli_link_LDADD = $(test_libs) $(cli_libs)
 tests_cli_out_LDADD = $(test_libs) $(cli_libs)
+
+if LINUX
+unit_tests += tests/cli/sandbox
+tests_cli_sandbox_LDADD = $(test_libs) $(cli_libs)
+endif

@@ -27,6 +27,8 @@ refused 2 'nothing to serve' 'no layers' --socket="$sock"
 refused 2 'tag' 'a long tag' --socket="$sock" --tag=0123456789012345678901234567890123456 "${layers[@]}"
 refused 2 'number' 'no queues' --socket="$sock" --num-request-queues=0 "${layers[@]}"
 refused 2 'cache' 'a cache mode' --socket="$sock" --cache=sometimes "${layers[@]}"
+refused 2 'sandbox mode' 'a sandbox mode' --socket="$sock" --sandbox=perhaps "${layers[@]}"
+refused 2 'seccomp action' 'a seccomp action' --socket="$sock" --seccomp=perhaps "${layers[@]}"
 refused 2 'group' 'an unknown group' --socket="$sock" --socket-group=no-such-group "${layers[@]}"
 refused 2 'writeback' 'a mount and write-back' --socket="$sock" --also-mount=/mnt --writeback "${layers[@]}"
 refused 1 'lower.*nowhere' 'a missing lower' --socket="$sock" -o lowerdir=/nowhere,upperdir="$up"
@@ -57,7 +59,7 @@ stop() {
 start --sandbox=namespace --seccomp kill --announce-submounts --xattr -o cache=auto,xattr,modcaps=+sys_admin -o frobnicate
 like "$(grep -c . "$scratch/log")" '^2$' 'two lines for many options without a meaning'
 like "$(cat "$scratch/log")" 'unknown option ignored: frobnicate' 'an unknown one is named'
-like "$(cat "$scratch/log")" 'without a meaning here: --sandbox, --seccomp, --announce-submounts, modcaps' 'so are those of virtiofsd'
+like "$(cat "$scratch/log")" 'without a meaning here: --announce-submounts, modcaps' 'so are those of virtiofsd'
 is "$(stat -c %a "$sock")" 600 'the socket is its owner'\''s'
 check 'a client is served' "$client" "$sock" make one
 is "$("$client" "$sock" read f)" below 'a lower file is read'
@@ -85,6 +87,41 @@ wait "$server" 2>/dev/null
 start --no-keeper
 check 'a dead server'\''s socket is replaced' "$client" "$sock" look two
 stop 'it ends'
+
+# The fence: everything goes on behind it.
+status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$(pgrep -P "$server")/status"; }
+"$VENEER" serve --socket="$sock" --sandbox=require "${layers[@]}" >"$scratch/log" 2>&1 </dev/null &
+server=$!
+pids+=("$server")
+if eventually 30 [ -S "$sock" ]; then
+	is "$(status NoNewPrivs) $(status Seccomp)" '1 2' 'the worker has given up privileges and calls'
+	check 'a client is served behind the fence' "$client" "$sock" make fenced
+	check 'a snapshot is taken there' "$VENEER" snapshot "$up" fenced
+	check 'and another' "$VENEER" snapshot "$up" again
+	check 'one is deleted' "$VENEER" snapshot --delete "$up" again
+	check 'a fork is made of it' "$VENEER" fork "$up@fenced" "$scratch/fork"
+	kill -9 "$(pgrep -P "$server")"
+	check 'the next worker is behind it, too' "$client" "$sock" look fenced
+	is "$(status NoNewPrivs) $(status Seccomp)" '1 2' 'with as little'
+	stop 'it ends behind the fence'
+	layers_were=("${layers[@]}")
+	for layers in "lowerdir=$low,upperdir=$scratch/fork" "upperdir=$scratch/fork" "lowerdir=$up:$low,upperdir=$scratch/above"; do
+		layers=(-o "$layers")
+		start --sandbox=require
+		check "a client finds what is below in ${layers[1]//$scratch\//}" "$client" "$sock" look fenced
+		is "$("$client" "$sock" read f)" below 'and the lower'
+		check 'and makes something' "$client" "$sock" make "new-$RANDOM"
+		stop 'it ends'
+	done
+	layers=("${layers_were[@]}")
+	start --sandbox=none --seccomp=none
+	is "$(status Seccomp)" 0 'there may be no fence'
+	stop 'it ends'
+	like "$("$VENEER" check "$up")" clean 'the upper is clean'
+else
+	wait "$server"
+	skip 'the fence' "$(cat "$scratch/log")"
+fi
 
 "$client" "$sock" listen "$VENEER" serve --fd=3 "${layers[@]}" >"$scratch/log" 2>&1 </dev/null &
 server=$!
