@@ -136,8 +136,8 @@ static void attr_plan_times(struct attr_set *s)
 {
 	const struct vn_setattr *set = s->set;
 	int64_t now = vn_now_ns();
-	/* a size without times, from a client that keeps those: it saw no change */
-	bool theirs = set->valid & VN_SET_SIZE && !ovl_data_now(s->op.ctx);
+	/* a client that keeps the times sends those that it changes */
+	bool theirs = !ovl_data_now(s->op.ctx);
 	if (set->valid & VN_SET_ATIME_NOW)
 		s->row.atime = now;
 	else if (set->valid & VN_SET_ATIME)

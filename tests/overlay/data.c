@@ -245,7 +245,7 @@ END_TEST
 START_TEST(a_client_that_collects_writes_keeps_the_times)
 {
 	const struct vn_session_config config = {.id = 2, .writeback = true};
-	const struct vn_setattr same = {.valid = VN_SET_SIZE, .size = 7};
+	const struct vn_setattr same = {.valid = VN_SET_SIZE, .size = 7}, kill = {.valid = VN_SET_KILL_SUIDGID};
 	struct vn_attr before, after;
 	struct vn_fs_session *session;
 	struct vn_ctx ctx;
@@ -262,6 +262,7 @@ START_TEST(a_client_that_collects_writes_keeps_the_times)
 	e_stat(&e, "f", &before);
 	usleep(2000);
 	ck_assert_int_eq(e.fs->ops->setattr(e.fs, &ctx, node, &same, &after), 0);
+	ck_assert_int_eq(e.fs->ops->setattr(e.fs, &ctx, node, &kill, &after), 0);
 	ck_assert_int_eq(e.fs->ops->write(e.fs, &ctx, node, 0, &(struct iovec){(void *)"C", 1}, 1, 0), 1);
 	ck_assert_int_eq(e.fs->ops->write(e.fs, &ctx, node, 1, &(struct iovec){(void *)"O", 1}, 1, VN_WRITE_CACHE), 1);
 	ck_assert_int_eq(e.fs->ops->fallocate(e.fs, &ctx, node, 0, 0, 9), 0);
