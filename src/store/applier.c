@@ -11,7 +11,11 @@
  *
  * It is not woken for each record. A busy server appends; the thread looks every
  * APPLIER_TICK. Waking it costs a request, so an append does so only when the
- * thread sleeps without a limit or much has piled up.
+ * thread sleeps without a limit or much has piled up. While appends go on it only
+ * looks, up to APPLIER_PATIENCE: they want the CPU now, and what a batch folds
+ * together (create, write, chmod, utimens, rename) is written once. A drain ends
+ * where the ring ended when it began, lest it follow a busy server with
+ * transactions of a few records each.
  *
  * A full disk: the transaction is rolled back, the ballast is given up, and the
  * transaction is tried again; when that fails too the store is stuck, says so to
@@ -28,7 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define APPLIER_TICK (100 * INT64_C(1000000))  /* how long a record may wait to be seen in the index */
+#define APPLIER_TICK (100 * INT64_C(1000000))  /* between looks; without a new record meanwhile they are applied */
+#define APPLIER_PATIENCE VN_NS_PER_SEC         /* how long a record may wait to be seen in the index */
 #define APPLIER_RETRY (200 * INT64_C(1000000)) /* between attempts on a full disk or beside a foreign writer */
 #define APPLIER_LINGER (2 * VN_NS_PER_SEC)     /* of quiet before the thread sleeps without a limit */
 #define APPLIER_RUN ((size_t)RECORD_MAX * 2)   /* bytes of records in one transaction, at most */
@@ -178,18 +183,14 @@ static int applier_run(struct store *s, uint64_t head)
 
 int applier_drain_locked(struct store *s)
 {
+	uint64_t head = ring_head(&s->ring);
 	int rc = store_failed(s) ? -EROFS : 0;
 
-	while (!rc) {
-		uint64_t head = ring_head(&s->ring);
-
-		if (s->applier.position >= head)
-			return 0;
+	while (!rc && s->applier.position < head)
 		rc = applier_run(s, head);
-	}
 	if (applier_no_space(rc))
 		applier_stuck(s, true);
-	else if (rc != -EBUSY && rc != -EROFS)
+	else if (rc && rc != -EBUSY && rc != -EROFS)
 		store_fail(s, rc, "writing the index");
 	return rc;
 }
@@ -212,7 +213,7 @@ int applier_flush_locked(struct store *s)
 	pthread_mutex_lock(&a->lock);
 	__atomic_store_n(&a->flushed, visible, __ATOMIC_RELEASE);
 	a->flushes++;
-	a->last_flush = vn_mono_ns();
+	a->undurable_since = 0;
 	pthread_cond_broadcast(&a->done);
 	pthread_mutex_unlock(&a->lock);
 	ring_reclaim(&s->ring, position);
@@ -262,11 +263,32 @@ static struct applier_look applier_look_locked(struct store *s)
 	};
 }
 
+/* Half a ring is in use, or what is not durable has been so for as long as `commit=` allows. */
 static bool applier_flush_due(const struct store *s, const struct applier_look *l)
 {
-	const struct applier *a = &s->applier;
+	int64_t since = s->applier.undurable_since;
 
-	return l->half || (l->undurable && l->now - a->last_flush >= (int64_t)s->commit_s * VN_NS_PER_SEC);
+	return l->half || (since && l->now - since >= (int64_t)s->commit_s * VN_NS_PER_SEC - APPLIER_TICK);
+}
+
+/* Whether records are to be written now, or more are to be waited for. Once per look. */
+static bool applier_apply_due_locked(struct store *s, const struct applier_look *l)
+{
+	struct applier *a = &s->applier;
+	uint64_t head = ring_head(&s->ring);
+	bool quiet = head == a->seen;
+
+	a->seen = head;
+	if (!l->pending && !l->undurable)
+		a->undurable_since = 0;
+	else if (!a->undurable_since)
+		a->undurable_since = l->now;
+	if (!l->pending || quiet)
+		a->pending_since = 0;
+	else if (!a->pending_since)
+		a->pending_since = l->now;
+	return a->awaited || quiet || applier_flush_due(s, l) ||
+	       (a->pending_since && l->now - a->pending_since >= APPLIER_PATIENCE);
 }
 
 static bool applier_checkpoint_due(const struct store *s, const struct applier_look *l, bool quiet)
@@ -319,6 +341,7 @@ static bool applier_wait(struct store *s, int64_t quiet_since, int rc)
 	} else if (rc ? !a->stop : !applier_awaited_locked(a)) {
 		applier_sleep_locked(s, idle ? 0 : until);
 	}
+	a->awaited = rc || applier_awaited_locked(a);
 	__atomic_store_n(&a->kicked, false, __ATOMIC_RELAXED);
 	stop = a->stop;
 	pthread_mutex_unlock(&a->lock);
@@ -363,10 +386,13 @@ static int applier_work(struct store *s, bool quiet)
 	int rc = 0;
 
 	pthread_mutex_lock(&s->write_lock);
+	l = applier_look_locked(s);
 	if (!store_failed(s) && __atomic_load_n(&s->applier.reserve, __ATOMIC_RELAXED))
 		rc = applier_reserve(s);
-	if (!rc)
+	if (!rc && applier_apply_due_locked(s, &l)) {
 		rc = applier_drain_locked(s);
+		s->applier.pending_since = 0;
+	}
 	l = applier_look_locked(s);
 	if (!rc && applier_flush_due(s, &l))
 		rc = applier_flush_locked(s);
@@ -415,7 +441,7 @@ void applier_appended(struct store *s)
 	uint64_t behind = ring_head(&s->ring) - __atomic_load_n(&a->position, __ATOMIC_RELAXED);
 
 	if (__atomic_load_n(&a->idle, __ATOMIC_SEQ_CST) ||
-	    (behind >= s->ring.size / 4 && !__atomic_load_n(&a->kicked, __ATOMIC_RELAXED)))
+	    (behind >= s->ring.size / 8 * 3 && !__atomic_load_n(&a->kicked, __ATOMIC_RELAXED)))
 		applier_kick(s);
 }
 
@@ -423,7 +449,6 @@ int applier_start(struct store *s)
 {
 	int rc;
 
-	s->applier.last_flush = vn_mono_ns();
 	rc = pthread_create(&s->applier.thread, NULL, applier_main, s);
 	s->applier.started = !rc;
 	return -rc;

@@ -65,7 +65,11 @@ struct applier {
 	uint64_t flushes; /* counts flushes of the log */
 	uint64_t *dead;   /* data files whose removal awaits the next flush */
 	size_t ndead, cap_dead;
-	int64_t last_flush;
+	/* What follows belongs to write_lock, `awaited` to the thread. */
+	bool awaited;            /* somebody wants records to be applied now */
+	uint64_t seen;           /* the ring's head at the last look */
+	int64_t pending_since;   /* since when records have been left to gather, 0: none */
+	int64_t undurable_since; /* since when something has not been flushed, 0: all is */
 	bool checkpointed; /* nothing was written since the last checkpoint */
 	struct batch batch;
 	uint8_t *buf;
