@@ -3,12 +3,9 @@
  * The classic carrier: threads that read(2) a request, dispatch it and write(2) the reply.
  *
  * Each thread has a clone of the device, so that the kernel keeps what is being answered
- * apart; where the device cannot be cloned all read the same descriptor. They sleep in
- * read(2), where the kernel wakes exactly one thread per request (poll(2) would wake them
- * all), and run on the CPU of the client that they answer (follow.h).
- *
- * Threads: there is always one more than are busy, up to the limit, so that a verb
- * that waits for a disk holds nobody up.
+ * apart; where the device cannot be cloned all read the same descriptor. A thread sleeps in
+ * read(2) and runs on the CPU of the client that it answers (follow.h). Who may read, and
+ * how many threads there are, is told in readers.h.
  */
 #include "fuse/carrier.h"
 
@@ -32,27 +29,28 @@
 #include "fuse/dispatch.h"
 #include "fuse/follow.h"
 #include "fuse/protocol.h"
+#include "fuse/readers.h"
 #include "fuse/request.h"
 
 #define PAGE 4096
 #define BUFFER_SIZE ((size_t)VF_MAX_WRITE + 2 * PAGE)
 #define STOP_SIGNAL SIGRTMAX
 #define STOP_REPEAT_NS 1000000
+#define LARGE 65536 /* a payload that takes long to copy or to read */
 
 struct worker {
 	struct vf_classic *c;
 	pthread_t thread;
 	int fd; /* a clone of the device, or the device */
 	struct vf_follow follow;
+	struct vf_reader reader;
 	char *in, *out;    /* mapped; sized for the largest message */
 	_Atomic bool gone; /* the thread is about to return */
 };
 
 struct vf_classic {
 	struct vf_classic_config config;
-	pthread_mutex_t lock; /* protects workers[] and nworkers while the carrier runs */
-	unsigned nworkers;
-	_Atomic unsigned idle;
+	struct vf_readers readers; /* its lock protects workers[] while the carrier runs */
 	_Atomic bool stopping, ended;
 	struct worker workers[];
 };
@@ -154,17 +152,26 @@ int vf_classic_serve_one(int fd, struct vf_session *session)
 
 /* ---- threads ---- */
 
-static int worker_start_locked(struct vf_classic *c);
-
-/* Called before a request is carried out: if nobody is left to wait for the next one, somebody is made. */
-static void worker_leave_idle(struct vf_classic *c)
+/* What keeps its thread busy for so long that others should be heard meanwhile. */
+static bool request_is_slow(const struct iovec *in)
 {
-	if (atomic_fetch_sub(&c->idle, 1) > 1)
-		return;
-	vn_autounlock pthread_mutex_t *held = vn_lock(&c->lock);
+	const struct fuse_in_header *h = in->iov_base;
+	const struct fuse_read_in *io = (const struct fuse_read_in *)(h + 1); /* a WRITE's size is in the same place */
 
-	if (!atomic_load(&c->stopping) && c->nworkers < c->config.max_threads)
-		worker_start_locked(c);
+	if (in->iov_len < sizeof(*h) + sizeof(*io))
+		return vf_may_block(in, 1);
+	if (h->opcode == FUSE_READ || h->opcode == FUSE_WRITE)
+		return io->size >= LARGE;
+	return vf_may_block(in, 1);
+}
+
+static void worker_busy(struct worker *w, size_t n)
+{
+	struct iovec in = buffer_in(w->in);
+	const struct fuse_in_header *h = in.iov_base;
+
+	in.iov_len = n;
+	vf_readers_busy(&w->c->readers, &w->reader, n >= sizeof(*h) ? h->pid : 0, request_is_slow(&in));
 }
 
 static void worker_end(struct vf_classic *c, int err)
@@ -175,32 +182,32 @@ static void worker_end(struct vf_classic *c, int err)
 		c->config.ended(c->config.arg, err == -ENODEV);
 }
 
-static void worker_loop(struct worker *w)
+/* One request, if one came. False when the thread is to end. */
+static bool worker_turn(struct worker *w)
 {
-	struct vf_classic *c = w->c;
+	ssize_t n = device_read(w->fd, w->in);
 
-	while (!atomic_load(&c->stopping)) {
-		ssize_t n = device_read(w->fd, w->in);
-
-		if (device_again(n))
-			continue;
-		if (n < 0) {
-			worker_end(c, (int)n);
-			return;
-		}
-		worker_leave_idle(c);
-		device_serve(w->fd, c->config.session, w->in, (size_t)n, w->out, &w->follow);
-		atomic_fetch_add(&c->idle, 1);
+	if (n > 0) {
+		worker_busy(w, (size_t)n);
+		device_serve(w->fd, w->c->config.session, w->in, (size_t)n, w->out, &w->follow);
 	}
+	vf_readers_done(&w->c->readers, &w->reader);
+	if (n > 0 || device_again(n))
+		return true;
+	worker_end(w->c, (int)n);
+	return false;
 }
 
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	struct vf_classic *c = w->c;
 
 	prctl(PR_SET_NAME, "vf-worker");
 	vf_follow_init(&w->follow);
-	worker_loop(w);
+	vf_readers_enter(&c->readers, &w->reader);
+	while (!atomic_load(&c->stopping) && vf_readers_wait(&c->readers, &w->reader) && worker_turn(w))
+		;
 	atomic_store(&w->gone, true);
 	return NULL;
 }
@@ -233,20 +240,18 @@ static int worker_init(struct worker *w, struct vf_classic *c)
 	return w->in && w->out ? 0 : -ENOMEM;
 }
 
-static int worker_start_locked(struct vf_classic *c)
+/* Called with the lock of the readers held, which counts it. */
+static int worker_make(void *arg)
 {
-	struct worker *w = &c->workers[c->nworkers];
+	struct vf_classic *c = arg;
+	struct worker *w = &c->workers[c->readers.count];
 	int err = worker_init(w, c);
 
 	if (!err)
 		err = -pthread_create(&w->thread, NULL, worker_main, w);
-	if (err) {
+	if (err)
 		worker_fini(w);
-		return err;
-	}
-	atomic_fetch_add(&c->idle, 1);
-	c->nworkers++;
-	return 0;
+	return err;
 }
 
 /* ---- life ---- */
@@ -272,13 +277,12 @@ int vf_classic_start(const struct vf_classic_config *config, struct vf_classic *
 	if (!c)
 		return -ENOMEM;
 	c->config = *config;
-	pthread_mutex_init(&c->lock, NULL);
+	vf_readers_init(&c->readers, config->max_threads, worker_make, c);
 	stop_signal_set();
-	pthread_mutex_lock(&c->lock);
-	err = worker_start_locked(c);
-	pthread_mutex_unlock(&c->lock);
+	err = vf_readers_start(&c->readers);
 	if (err) {
-		pthread_mutex_destroy(&c->lock);
+		vf_readers_end(&c->readers);
+		vf_readers_fini(&c->readers);
 		free(c);
 		return err;
 	}
@@ -299,23 +303,16 @@ static void worker_join(struct worker *w)
 	worker_fini(w);
 }
 
-static unsigned classic_close_door(struct vf_classic *c)
-{
-	vn_autounlock pthread_mutex_t *held = vn_lock(&c->lock);
-
-	atomic_store(&c->stopping, true);
-	return c->nworkers; /* no more are made from here on */
-}
-
 void vf_classic_stop(struct vf_classic *c)
 {
 	unsigned n;
 
 	if (!c)
 		return;
-	n = classic_close_door(c);
+	atomic_store(&c->stopping, true);
+	n = vf_readers_end(&c->readers);
 	for (unsigned i = 0; i < n; i++)
 		worker_join(&c->workers[i]);
-	pthread_mutex_destroy(&c->lock);
+	vf_readers_fini(&c->readers);
 	free(c);
 }

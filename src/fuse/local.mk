@@ -30,7 +30,8 @@ libvf_la_SOURCES += \
 	src/fuse/devfuse_mount.c src/fuse/devfuse_mount.h \
 	src/fuse/devfuse_uring.c src/fuse/devfuse_uring.h \
 	src/fuse/follow.c src/fuse/follow.h \
-	src/fuse/notices.c src/fuse/notices.h
+	src/fuse/notices.c src/fuse/notices.h \
+	src/fuse/readers.c src/fuse/readers.h
 endif
 
 fuse_libs = libvf.la $(base_libs) $(LIBURING_LIBS)
