@@ -9,24 +9,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "frontend.h"
+#include "served.h"
 
 #define PATIENCE_S 60
 #define DEATHS 8 /* so many young workers a keeper buries */
 
 static struct fe fe;
-static pid_t server;
-static char dir[] = "/tmp/veneer-keeper.XXXXXX";
-static char path[64];
+static struct served server;
 static int tests, failures;
 
 static void check(bool ok, const char *name)
@@ -37,71 +31,18 @@ static void check(bool ok, const char *name)
 
 /* ---- the server ---- */
 
-static void server_run(void)
-{
-	char socket[80], layers[160];
-	const char *veneer = getenv("VENEER");
-
-	snprintf(socket, sizeof(socket), "--socket=%s", path);
-	snprintf(layers, sizeof(layers), "lowerdir=%s/lower,upperdir=%s/upper", dir, dir);
-	fflush(NULL);
-	server = fork();
-	if (server)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	dup2(open("/dev/null", O_RDWR | O_CLOEXEC), 0);
-	dup2(0, 2); /* it tells of each death */
-	execl(veneer, "veneer", "serve", socket, "-o", layers, NULL);
-	_exit(127);
-}
-
-/* The keeper's child, 0: none at the moment. */
-static pid_t worker(void)
-{
-	char file[64], text[64];
-	ssize_t n;
-	int fd;
-
-	snprintf(file, sizeof(file), "/proc/%d/task/%d/children", (int)server, (int)server);
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return (pid_t)atoi(text);
-}
-
-/* Waits for a worker other than `old`, which has come as far as to open the tree or further. */
-static pid_t worker_after(pid_t old)
-{
-	time_t end = time(NULL) + PATIENCE_S;
-	pid_t now;
-
-	while ((now = worker()) == 0 || now == old) {
-		if (time(NULL) > end || kill(server, 0))
-			return 0;
-		usleep(2000);
-	}
-	return now;
-}
-
 static bool worker_dies(int signal)
 {
-	pid_t now = worker_after(0);
+	pid_t now = served_worker_after(&server, 0);
 
-	return now && kill(now, signal) == 0 && worker_after(now);
-}
-
-static bool server_lives(void)
-{
-	return waitpid(server, NULL, WNOHANG) == 0;
+	return now && kill(now, signal) == 0 && served_worker_after(&server, now);
 }
 
 /* ---- sessions ---- */
 
 static int fresh(bool init)
 {
-	int err = fe_connect(&fe, path);
+	int err = fe_connect(&fe, server.path);
 
 	if (!err)
 		err = fe_negotiate(&fe, 0);
@@ -166,7 +107,7 @@ static bool load(const char *blob, size_t n, enum moment when)
 
 	if (pipe2(p, O_CLOEXEC))
 		return false;
-	ok = fe_connect(&fe, path) == 0 && fe_negotiate(&fe, 0) == 0 && transfer(VHOST_STATE_LOAD, p[0]);
+	ok = fe_connect(&fe, server.path) == 0 && fe_negotiate(&fe, 0) == 0 && transfer(VHOST_STATE_LOAD, p[0]);
 	close(p[0]);
 	if (ok && when == BEFORE_THE_BYTES)
 		ok = worker_dies(SIGKILL);
@@ -209,7 +150,7 @@ static void state_cases(void)
 		snprintf(name, sizeof(name), "the worker dies %s: the guest goes on", names[when]);
 		check(ok, name);
 	}
-	check(fe_connect(&fe, path) == 0 && fe_negotiate(&fe, 0) == 0 && verdict() == EINVAL, "a state that was never sent is none");
+	check(fe_connect(&fe, server.path) == 0 && fe_negotiate(&fe, 0) == 0 && verdict() == EINVAL, "a state that was never sent is none");
 	fe_disconnect(&fe);
 }
 
@@ -231,7 +172,7 @@ static void death_cases(void)
 		ok = worker_dies(SIGUSR1);
 	check(ok && is_cut_off(), "workers that die one after another cost the front end its connection");
 	fe_disconnect(&fe);
-	check(server_lives() && serves(), "and the next front end is served");
+	check(served_lives(&server) && serves(), "and the next front end is served");
 }
 
 /* ---- memory that goes away ---- */
@@ -241,7 +182,7 @@ static void memory_cases(void)
 	pid_t before;
 	bool ok = fresh(true) == 0;
 
-	before = worker();
+	before = served_worker(&server);
 	ok = ok && ftruncate(fe.memfd, 0) == 0;
 	for (int i = 0; i < 20 && ok; i++) { /* kicks make it look at rings that are gone */
 		uint64_t one = 1;
@@ -250,58 +191,27 @@ static void memory_cases(void)
 		usleep(1000);
 	}
 	fe_disconnect(&fe);
-	check(ok && ftruncate(fe.memfd, FE_MEMORY) == 0 && serves() && worker() == before,
+	check(ok && ftruncate(fe.memfd, FE_MEMORY) == 0 && serves() && served_worker(&server) == before,
 	      "a front end that cuts its memory short does not end the worker");
 }
 
 /* ---- all ---- */
 
-static int server_end(void)
-{
-	int status;
-
-	kill(server, SIGTERM);
-	for (int i = 0; i < 6000; i++) {
-		if (waitpid(server, &status, WNOHANG) == server)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-		usleep(10000);
-	}
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
-	return -1;
-}
-
-static void clean_up(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf --one-file-system %s", dir);
-	if (system(command))
-		printf("# %s stays\n", dir);
-}
-
 int main(void)
 {
-	char sub[64];
-
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!getenv("VENEER") || access(getenv("VENEER"), X_OK)) {
-		puts("1..0 # SKIP needs VENEER, the program to test");
+	if (!served_can())
 		return 0;
-	}
-	if (!mkdtemp(dir) || fe_init(&fe))
+	if (served_prepare(&server) || fe_init(&fe))
 		return 99;
-	snprintf(path, sizeof(path), "%s/sock", dir);
-	snprintf(sub, sizeof(sub), "%s/lower", dir);
-	mkdir(sub, 0755);
-	server_run();
+	served_start(&server, NULL, NULL);
 	check(serves(), "a front end is served");
 	state_cases();
 	memory_cases();
 	death_cases();
-	check(server_end() == 0, "the server ends in order");
+	check(served_end(&server) == 0, "the server ends in order");
 	printf("1..%d\n", tests);
 	fe_fini(&fe);
-	clean_up();
+	served_clean(&server);
 	return failures ? 1 : 0;
 }
