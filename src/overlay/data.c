@@ -233,24 +233,33 @@ static ssize_t write_first(struct ovl_tree *t, struct ovl_node *n, uint64_t off,
 	return r ? r : done;
 }
 
-ssize_t ovl_data_write_locked(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io,
-			      size_t skip, int64_t now)
+static ssize_t write_by_state(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io, size_t skip,
+			      int64_t now)
 {
-	const struct ovl_own *own = ovl_own(n);
-	size_t len = io->total - skip;
-
-	if (off > INT64_MAX || len > INT64_MAX - off)
-		return -EFBIG;
-	if (!len)
-		return 0;
-	switch (own->state) {
+	switch (ovl_own(n)->state) {
 	case STORE_FULL:
 		return write_full(t, n, off, io, skip, now);
 	case STORE_NONE:
 		return write_first(t, n, off, io, skip, now);
 	default:
-		return ovl_copyup_write(t, n, io, skip, len, off, now);
+		return ovl_copyup_write(t, n, io, skip, io->total - skip, off, now);
 	}
+}
+
+ssize_t ovl_data_write_locked(struct ovl_tree *t, struct ovl_node *n, uint64_t off, const struct ovl_io *io,
+			      size_t skip, int64_t now)
+{
+	size_t len = io->total - skip;
+	ssize_t done;
+
+	if (off > INT64_MAX || len > INT64_MAX - off)
+		return -EFBIG;
+	if (!len)
+		return 0;
+	done = write_by_state(t, n, off, io, skip, now);
+	if (store_no_space(done) && store_make_room(t->store))
+		done = write_by_state(t, n, off, io, skip, now);
+	return done;
 }
 
 /* Where a client's write goes. */

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/scope.h"
 #include "overlay/copyup.h"
 #include "overlay/extents.h"
 #include "overlay/file.h"
@@ -147,5 +148,25 @@ void ovl_data_drop(struct ovl_tree *t, struct ovl_node *n)
 	if (own->dead && own->data && !own->home->id) {
 		drop_dead(t, own->data);
 		own->data = 0;
+		own->state = STORE_NONE;
 	}
+}
+
+/*
+ * Who waits for a record to be seen holds the node, not the file: on a full disk
+ * nothing is seen before the data file of an unlinked one has gone.
+ */
+void ovl_data_drop_dead(struct ovl_tree *t, struct ovl_node *n, unsigned held)
+{
+	vn_autounlock_rw pthread_rwlock_t *lock = NULL;
+	struct ovl_own *own = ovl_own(n);
+
+	if (!own || !own->dead || ovl_is_dir(n))
+		return;
+	lock = vn_lock_wr(&n->lock);
+	pthread_mutex_lock(&t->pin_lock);
+	held += own->pinned;
+	pthread_mutex_unlock(&t->pin_lock);
+	if (own->dead && atomic_load(&n->refs) <= held + own->written)
+		ovl_data_drop(t, n);
 }

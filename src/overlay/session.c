@@ -150,6 +150,7 @@ void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_
 	if (!last)
 		return;
 	session_let_go(t, s, n);
+	ovl_data_drop_dead(t, n, 2); /* the caller's and this session's */
 	ovl_node_put(t, n);
 }
 

@@ -214,7 +214,8 @@ int ovl_data_fallocate(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 		return r;
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && off + len > s.size)
 		s.size = off + len;
-	return space_dispatch(&s);
+	r = space_dispatch(&s);
+	return store_no_space(r) && store_make_room(t->store) ? space_dispatch(&s) : r;
 }
 
 #else

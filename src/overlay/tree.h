@@ -423,6 +423,8 @@ uint64_t ovl_data_blocks(struct ovl_tree *t, struct ovl_node *n);
 int ovl_data_settle(struct ovl_tree *t, struct ovl_node *n);
 /* The last reference to an inode without a name is gone: closes, and frees the data file of a dead one. Also called when a clean node leaves memory. */
 void ovl_data_drop(struct ovl_tree *t, struct ovl_node *n);
+/* No client knows a dead inode any more, and the caller knows of `held` references: its data file goes unless there are others. */
+void ovl_data_drop_dead(struct ovl_tree *t, struct ovl_node *n, unsigned held);
 int ovl_files_new(struct ovl_tree *t); /* sets t->files; limit from RLIMIT_NOFILE */
 void ovl_files_free(struct ovl_tree *t);
 uint64_t ovl_files_open(struct ovl_tree *t); /* descriptors in the cache */

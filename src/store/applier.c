@@ -18,8 +18,9 @@
  * transactions of a few records each.
  *
  * A full disk: the transaction is rolled back, the ballast is given up, and the
- * transaction is tried again; when that fails too the store is stuck, says so to
- * whoever needs space, and tries again every APPLIER_RETRY. Any other failure
+ * transaction is tried again; then the dead data files are (room.c). When that
+ * fails too the store is stuck, says so to whoever needs space, and tries again
+ * every APPLIER_RETRY. Any other failure
  * turns the store read-only; acknowledged records stay in the ring for the next
  * opening.
  */
@@ -151,11 +152,6 @@ static void applier_stuck(struct store *s, bool stuck)
 	pthread_mutex_unlock(&s->ring.lock);
 }
 
-static bool applier_no_space(int rc)
-{
-	return rc == -ENOSPC || rc == -EDQUOT;
-}
-
 /* One run of records, with the ballast's help when the disk is full. */
 static int applier_run(struct store *s, uint64_t head)
 {
@@ -169,10 +165,12 @@ static int applier_run(struct store *s, uint64_t head)
 		return rc;
 	batch_sort(&a->batch);
 	rc = applier_write(s, &end);
-	if (applier_no_space(rc) && s->ballast) {
+	if (store_no_space(rc) && s->ballast) {
 		reserve_release(s);
 		rc = applier_write(s, &end);
 	}
+	if (store_no_space(rc) && room_remove_dead(s, &a->batch))
+		rc = applier_write(s, &end);
 	if (rc)
 		return rc;
 	applier_keep_dead(a);
@@ -188,7 +186,7 @@ int applier_drain_locked(struct store *s)
 
 	while (!rc && s->applier.position < head)
 		rc = applier_run(s, head);
-	if (applier_no_space(rc))
+	if (store_no_space(rc))
 		applier_stuck(s, true);
 	else if (rc && rc != -EBUSY && rc != -EROFS)
 		store_fail(s, rc, "writing the index");
@@ -231,7 +229,7 @@ static void applier_checkpoint_locked(struct store *s)
 	if (!rc || rc == -EBUSY) {
 		s->applier.checkpointed = !pages;
 		s->writer.log_pages = pages; /* what a reader holds up counts again from here */
-	} else if (applier_no_space(rc)) {
+	} else if (store_no_space(rc)) {
 		reserve_release(s);
 	} else {
 		store_fail(s, rc, "checkpointing the index");
@@ -353,11 +351,11 @@ static int applier_reserve(struct store *s)
 	struct applier *a = &s->applier;
 	int rc = numbers_reserve_locked(s, false);
 
-	if (applier_no_space(rc) && s->ballast) {
+	if (store_no_space(rc) && s->ballast) {
 		reserve_release(s);
 		rc = numbers_reserve_locked(s, false);
 	}
-	if (applier_no_space(rc))
+	if (store_no_space(rc))
 		applier_stuck(s, true);
 	pthread_mutex_lock(&a->lock);
 	if (!rc)

@@ -237,6 +237,7 @@ void store_change_seen_gone(struct store_change *c, uint64_t ino)
 void store_change_data_gone(struct store_change *c, uint64_t number)
 {
 	change_op(c, RECORD_DATA_GONE, number, 0);
+	c->flags |= STORE_CHANGE_DATA_GONE;
 }
 
 void store_change_data_flush(struct store_change *c, uint64_t number)

@@ -83,6 +83,8 @@ static int commit_append(struct store *s, struct store_change *c, uint64_t *seq)
 	if (!rc && seq)
 		*seq = s->ring.seq;
 	pthread_mutex_unlock(&s->ring.lock);
+	if (!rc && c->flags & STORE_CHANGE_DATA_GONE)
+		__atomic_store_n(&s->freed, true, __ATOMIC_SEQ_CST);
 	return rc;
 }
 
@@ -97,6 +99,8 @@ int store_commit(struct store *s, struct store_change *c, uint64_t *seq)
 	else if (c->len > RECORD_MAX || c->len > s->ring.size / 4)
 		rc = -E2BIG;
 	if (!rc)
+		rc = commit_append(s, c, seq);
+	if (store_no_space(rc) && store_make_room(s))
 		rc = commit_append(s, c, seq);
 	if (!rc)
 		applier_appended(s);

@@ -30,6 +30,7 @@ libstore_la_SOURCES = \
 	src/store/requests.c src/store/requests.h \
 	src/store/reserve.c \
 	src/store/ring.c src/store/ring.h \
+	src/store/room.c \
 	src/store/salvage.c src/store/salvage.h \
 	src/store/schema.c src/store/schema.h \
 	src/store/seal.c \

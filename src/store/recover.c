@@ -146,15 +146,18 @@ static int recover_transaction(struct store *s, struct batch *b, uint64_t applie
 	return rc;
 }
 
-/* With a second try on the space of the ballast. */
+/* With a second try on the space of the ballast, and a third on that of the files that it removes. */
 static int recover_commit(struct store *s, struct batch *b, uint64_t applied)
 {
 	int rc = recover_transaction(s, b, applied);
 
-	if ((rc != -ENOSPC && rc != -EDQUOT) || !s->ballast)
-		return rc;
-	reserve_release(s);
-	return recover_transaction(s, b, applied);
+	if (store_no_space(rc) && s->ballast) {
+		reserve_release(s);
+		rc = recover_transaction(s, b, applied);
+	}
+	if (store_no_space(rc) && b && room_remove_replayed(s, b))
+		rc = recover_transaction(s, b, applied);
+	return rc;
 }
 
 static int recover_replay(struct store *s, uint64_t position, uint64_t *applied, struct vn_err *err)

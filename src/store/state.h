@@ -98,6 +98,7 @@ struct store {
 	struct stock stock;
 	struct numbers inos, datas;
 	bool stuck;  /* atomic: the index has no space (J9) */
+	bool freed;  /* atomic: data files were given up since room was last made */
 	int failed;  /* atomic: negative errno once the store turned read-only */
 	pthread_mutex_t state_lock;
 	char reason[512];
@@ -136,6 +137,15 @@ int reserve_make(struct store *s);
 void reserve_release(struct store *s);
 /* Makes it again where it was given up and there is plenty of space. */
 void reserve_rebuild(struct store *s);
+
+/* room.c */
+/*
+ * On a full disk: removes the data files that applied and waiting commits, and the batch, do without, after the
+ * journal that says so is flushed. False: there is nothing more to try with. write_lock held.
+ */
+bool room_remove_dead(struct store *s, const struct batch *b);
+/* The same while opening, for what the journal's records do without. */
+bool room_remove_replayed(struct store *s, const struct batch *b);
 
 /* recover.c */
 /* Replays the journal after an unclean end and begins a new salt, durably. Nobody else is there yet. */

@@ -307,6 +307,20 @@ static bool stock_take(struct stock *k, struct stock_file *f)
 	return taken;
 }
 
+static int stock_make(struct store *s, struct stock_file *f)
+{
+	f->number = numbers_next(s, &s->datas);
+	if (!f->number)
+		return store_failed(s) ? -EROFS : -ENOSPC;
+	f->fd = data_create(s->order[0].datafd, f->number);
+	if (f->fd < 0)
+		return f->fd;
+	pthread_mutex_lock(&s->stock.lock);
+	stock_made_locked(&s->stock, f->number);
+	pthread_mutex_unlock(&s->stock.lock);
+	return 0;
+}
+
 int store_data_new(struct store *s, uint64_t *number, int *fd)
 {
 	struct stock_file f;
@@ -316,15 +330,12 @@ int store_data_new(struct store *s, uint64_t *number, int *fd)
 	if (store_failed(s))
 		return -EROFS;
 	if (!stock_take(&s->stock, &f)) {
-		f.number = numbers_next(s, &s->datas);
-		if (!f.number)
-			return store_failed(s) ? -EROFS : -ENOSPC;
-		f.fd = data_create(s->order[0].datafd, f.number);
-		if (f.fd < 0)
-			return f.fd;
-		pthread_mutex_lock(&s->stock.lock);
-		stock_made_locked(&s->stock, f.number);
-		pthread_mutex_unlock(&s->stock.lock);
+		int rc = stock_make(s, &f);
+
+		if (store_no_space(rc) && store_make_room(s))
+			rc = stock_make(s, &f);
+		if (rc)
+			return rc;
 	}
 	*number = f.number;
 	*fd = f.fd;

@@ -31,6 +31,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -154,6 +155,8 @@ struct store_change {
 #define STORE_CHANGE_FREES (1u << 0) /* unlink, rmdir, truncate: may use the last quarter of the ring (J9) */
 #define STORE_CHANGE_TIMES (1u << 1) /* only times or a stale mark: does not make a later fsync flush the journal (J8) */
 
+#define STORE_CHANGE_DATA_GONE (1u << 2) /* set by store_change_data_gone() */
+
 void store_change_init(struct store_change *c);
 void store_change_drop(struct store_change *c);
 bool store_change_empty(const struct store_change *c); /* nothing was added since init */
@@ -271,6 +274,16 @@ int store_data_new(struct store *s, uint64_t *number, int *fd);
 void store_data_abandon(struct store *s, uint64_t number);
 /* Opens a data file; delta 0 is the head (O_RDWR unless read-only), else O_RDONLY. Returns the fd, -ENOENT: damage. */
 int store_data_open(struct store *s, uint64_t delta, uint64_t number);
+/*
+ * Has the data files that are not needed any more removed now, for somebody who met a full disk. True: there may be
+ * room where there was none. It waits for the disk; no lock of the store may be held.
+ */
+bool store_make_room(struct store *s);
+/* Is it an error of a full disk? */
+static inline bool store_no_space(ssize_t rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT;
+}
 /* Of the file system that holds the upper; for statfs. */
 int store_dirfd(const struct store *s);
 

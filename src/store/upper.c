@@ -116,6 +116,8 @@ static int upper_create(struct store *s, const struct store_config *config, sqli
 		rc = index_flush(db);
 	if (!rc && !s->is_volatile)
 		rc = ring_flush_new(s->dirfd);
+	if (store_no_space(rc))
+		return vn_err_set(err, rc, "cannot make an upper in %s: the file system is full (an upper needs some 20 MB)", s->path);
 	return rc ? vn_err_sys(err, rc, "cannot make an upper in %s", s->path) : 0;
 }
 

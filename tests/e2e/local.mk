@@ -20,6 +20,7 @@ noinst_PROGRAMS += tests/e2e/reporter
 e2e_tests += \
 	tests/e2e/big_lower_file.sh \
 	tests/e2e/debian_root.sh \
+	tests/e2e/full_disk.sh \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/kill_in_checkout.sh \
 	tests/e2e/many_layers.sh \

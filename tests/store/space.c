@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char disk[4096];
@@ -148,6 +149,105 @@ START_TEST(new_upper_on_a_full_disk_is_refused_with_a_sentence)
 }
 END_TEST
 
+/* A file with data that fills what is left of the disk; returns its data file's number. */
+static uint64_t create_big(struct store *s, const char *name, uint64_t *ino)
+{
+	struct store_inode row = help_file(store_next_ino(s));
+	struct store_change c;
+	static char block[65536];
+	size_t n = sizeof(block);
+	int fd;
+
+	ck_assert_int_eq(store_data_new(s, &row.data, &fd), 0);
+	row.state = STORE_FULL;
+	row.flags = STORE_STALE;
+	store_change_init(&c);
+	store_change_inode(&c, &row);
+	store_change_dentry(&c, 1, name, strlen(name), row.ino);
+	ck_assert_int_eq(store_commit(s, &c, NULL), 0);
+	help_settle(s);
+	while (n) {
+		ssize_t w = write(fd, block, n);
+
+		if (w < (ssize_t)n)
+			n /= 2;
+	}
+	close(fd);
+	*ino = row.ino;
+	return row.data;
+}
+
+static void remove_big(struct store *s, const char *name, uint64_t ino, uint64_t number)
+{
+	struct store_change c;
+
+	store_change_init(&c);
+	store_change_dentry_gone(&c, 1, name, strlen(name));
+	store_change_inode_gone(&c, ino);
+	store_change_data_gone(&c, number);
+	c.flags |= STORE_CHANGE_FREES;
+	ck_assert_int_eq(store_commit(s, &c, NULL), 0);
+}
+
+/* Until nothing can be made: the ballast is used up. */
+static void use_up(struct store *s)
+{
+	int made = 0;
+
+	ck_assert_int_eq(create_many(s, 0, 1000000, &made), -ENOSPC);
+	fill();
+}
+
+START_TEST(removal_helps_when_the_ballast_is_used_up)
+{
+	struct store_config config = { .create = true, .journal_size = 512 << 10, .commit_s = 3600 };
+	uint64_t number, ino;
+	struct store *s;
+
+	if (!small_disk("16m"))
+		vn_check_skip("cannot mount a tmpfs here");
+	s = help_open_config(&config, "u");
+	number = create_big(s, "big", &ino);
+	use_up(s);
+	remove_big(s, "big", ino, number);
+	ck_assert_int_eq(create(s, "again"), 0);
+	help_settle(s);
+	ck_assert(help_find(s, 1, "again").found);
+	ck_assert(!help_find(s, 1, "big").found);
+	help_close(s);
+	umount(disk);
+}
+END_TEST
+
+START_TEST(killed_after_a_removal_with_the_ballast_used_up)
+{
+	struct store_config config = { .create = true, .journal_size = 512 << 10, .commit_s = 3600 };
+	uint64_t number, ino;
+	struct store *s;
+	int status;
+	pid_t child;
+
+	if (!small_disk("16m"))
+		vn_check_skip("cannot mount a tmpfs here");
+	child = fork();
+	if (!child) {
+		s = help_open_config(&config, "u");
+		number = create_big(s, "big", &ino);
+		use_up(s);
+		remove_big(s, "big", ino, number);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	s = help_open_config(&config, "u");
+	ck_assert_int_eq(create(s, "again"), 0);
+	ck_assert(!help_find(s, 1, "big").found);
+	help_close(s);
+	umount(disk);
+}
+END_TEST
+
 VN_CHECK_MAIN("store/space", full_disk_refuses_growth_keeps_what_was_and_recovers,
+	      removal_helps_when_the_ballast_is_used_up, killed_after_a_removal_with_the_ballast_used_up,
 	      upper_that_was_killed_on_a_full_disk_opens_again,
 	      new_upper_on_a_full_disk_is_refused_with_a_sentence)
