@@ -99,6 +99,8 @@ static int applier_write(struct store *s, const struct applier_run *end)
 	if (!rc)
 		rc = writer_meta(w, "ring_position", end->position);
 	if (!rc)
+		rc = writer_meta(w, "named_data", stock_named(s));
+	if (!rc)
 		rc = requests_write(&s->requests, w->db);
 	if (!rc)
 		rc = writer_commit(w);

@@ -12,7 +12,8 @@
  * the first can look like the second (a copied image). What a record says about
  * bytes counts only where the host shows bytes (J4): extents are cut down to
  * what SEEK_DATA shows, and a file that had just turned full is partial again.
- * Sizes marked stale are taken from the data files (J5).
+ * Sizes marked stale are taken from the data files (J5). Names of data files may
+ * reach the disk behind the rows that speak of them: such files are empty.
  */
 #include "store/state.h"
 
@@ -48,45 +49,72 @@ static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, u
 }
 
 /*
- * The data file of a stale row. Where the host lost even its name, because it has
- * no journal of its own, nothing of its data was ever confirmed: it is empty.
+ * A data file whose row came to the disk while its name did not was never flushed:
+ * nothing of its data was ever confirmed, and it is empty. Without a journal of its
+ * own a host loses names of flushed files, too; those of stale rows are made again.
  */
 static int recover_data(struct store *s, uint64_t number)
 {
 	int fd = data_open(s->order[0].datafd, number, O_RDWR);
 
-	return fd == -ENOENT ? data_create(s->order[0].datafd, number) : fd;
+	if (fd != -ENOENT)
+		return fd;
+	fd = data_create(s->order[0].datafd, number);
+	if (fd >= 0)
+		stock_made(s, number);
+	return fd;
 }
 
 /*
- * Sizes and times of full files that were written since their row was. A row that
- * is made shorter is written anew and not stale, so behind it a file has only
- * grown; one that the host shows shorter has lost bytes that were not flushed, and
- * its size, which may have been, stays.
+ * The row's size: a stale one's is the file's. A row that is made shorter is written
+ * anew and not stale, so behind it a file has only grown; one that the host shows
+ * shorter has lost bytes that were not flushed, and its size, which may have been,
+ * stays.
  */
-static int recover_stale(struct store *s)
+static int recover_size(sqlite3_stmt *row, sqlite3_stmt *set, int fd)
+{
+	int64_t size = sqlite3_column_int64(row, 2);
+	bool full = sqlite3_column_int(row, 3) == STORE_FULL, stale = sqlite3_column_int(row, 4);
+	struct stat st;
+	int rc;
+
+	if (fd < 0 || !full || fstat(fd, &st) < 0 || (st.st_size < size && ftruncate(fd, size) < 0))
+		return 0; /* verification tells of it */
+	if (!stale)
+		return 0;
+	sqlite3_bind_int64(set, 1, sqlite3_column_int64(row, 0));
+	sqlite3_bind_int64(set, 2, st.st_size);
+	sqlite3_bind_int64(set, 3, vn_ns_from_ts(&vn_st_mtim(&st)));
+	rc = sqlite3_step(set) == SQLITE_DONE ? 0 : -EIO;
+	sqlite3_reset(set);
+	return rc;
+}
+
+/*
+ * Sizes and times of full files that were written since their row was, and files
+ * whose names were not yet flushed when their rows were written.
+ */
+static int recover_files(struct store *s)
 {
 	sqlite3 *db = s->writer.db;
 	sqlite3_stmt *find = NULL, *set = NULL;
-	int rc = schema_prepare(db, "SELECT ino, data, size FROM inode WHERE flags & 4 AND state = 3 AND data > 0", &find);
+	uint64_t named = 0;
+	int rc = meta_get(db, "named_data", &named);
 
+	if (rc && rc != -ENOENT)
+		return rc;
+	rc = schema_prepare(db, "SELECT ino, data, size, state, flags & 4 FROM inode i WHERE data > 0 AND"
+				" (state = 3 AND (flags & 4 OR data >= ?1) OR state = 2 AND data >= ?1 AND NOT EXISTS"
+				" (SELECT 1 FROM extent e WHERE e.ino = i.ino AND kind = 1))", &find);
 	if (!rc)
 		rc = schema_prepare(db, "UPDATE inode SET size = max(size, ?2), mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
 					" flags = flags & ~4 WHERE ino = ?1", &set);
+	if (!rc)
+		sqlite3_bind_int64(find, 1, (int64_t)named);
 	while (!rc && sqlite3_step(find) == SQLITE_ROW) {
 		vn_autoclose int fd = recover_data(s, (uint64_t)sqlite3_column_int64(find, 1));
-		struct stat st;
 
-		if (fd < 0 || fstat(fd, &st) < 0)
-			continue; /* verification tells of it */
-		if (st.st_size < sqlite3_column_int64(find, 2) && ftruncate(fd, sqlite3_column_int64(find, 2)) < 0)
-			continue;
-		sqlite3_bind_int64(set, 1, sqlite3_column_int64(find, 0));
-		sqlite3_bind_int64(set, 2, st.st_size);
-		sqlite3_bind_int64(set, 3, vn_ns_from_ts(&vn_st_mtim(&st)));
-		if (sqlite3_step(set) != SQLITE_DONE)
-			rc = -EIO;
-		sqlite3_reset(set);
+		rc = recover_size(find, set, fd);
 	}
 	sqlite3_finalize(find);
 	sqlite3_finalize(set);
@@ -100,7 +128,9 @@ static int recover_apply(struct store *s, struct batch *b)
 	batch_sort(b);
 	rc = writer_apply(&s->writer, b);
 	if (!rc)
-		rc = recover_stale(s);
+		rc = recover_files(s);
+	if (!rc && !s->is_volatile)
+		rc = stock_flush_names(s);
 	return rc;
 }
 
@@ -110,6 +140,9 @@ static int recover_begin(struct store *s, uint64_t applied)
 	struct writer *w = &s->writer;
 	int rc = writer_meta(w, "journal_epoch", s->journal_epoch + 1);
 
+	stock_all_named(s);
+	if (!rc)
+		rc = writer_meta(w, "named_data", stock_named(s));
 	if (!rc)
 		rc = writer_meta(w, "applied", applied);
 	if (!rc)

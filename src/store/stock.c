@@ -42,14 +42,52 @@ static void stock_made_locked(struct stock *k, uint64_t number)
 		k->made_high = number + 1;
 }
 
+void stock_made(struct store *s, uint64_t number)
+{
+	pthread_mutex_lock(&s->stock.lock);
+	stock_made_locked(&s->stock, number);
+	pthread_mutex_unlock(&s->stock.lock);
+}
+
+/*
+ * A flush behind: whoever got a lower number before the flush may have made its file
+ * only after it.
+ */
+static void stock_named_now(struct stock *k, uint64_t high)
+{
+	pthread_mutex_lock(&k->lock);
+	k->named[0] = k->named[1];
+	if (high > k->named[1])
+		k->named[1] = high;
+	pthread_mutex_unlock(&k->lock);
+}
+
+uint64_t stock_named(struct store *s)
+{
+	uint64_t named;
+
+	pthread_mutex_lock(&s->stock.lock);
+	named = s->stock.named[0];
+	pthread_mutex_unlock(&s->stock.lock);
+	return named;
+}
+
+void stock_all_named(struct store *s)
+{
+	pthread_mutex_lock(&s->stock.lock);
+	s->stock.named[0] = s->stock.named[1] = s->datas.next;
+	pthread_mutex_unlock(&s->stock.lock);
+}
+
 int stock_flush_names(struct store *s)
 {
 	struct stock *k = &s->stock;
-	uint64_t low, high;
+	uint64_t low, high, made;
 	int rc = 0;
 
 	pthread_mutex_lock(&k->names);
 	pthread_mutex_lock(&k->lock);
+	made = k->made_high;
 	low = k->made_low / DATA_PER_DIR;
 	high = (k->made_high + DATA_PER_DIR - 1) / DATA_PER_DIR;
 	if (k->made_low == k->made_high)
@@ -58,6 +96,8 @@ int stock_flush_names(struct store *s)
 	pthread_mutex_unlock(&k->lock);
 	for (uint64_t dir = low; !rc && dir < high; dir++)
 		rc = data_flush_dir(s->order[0].datafd, dir);
+	if (!rc)
+		stock_named_now(k, made);
 	pthread_mutex_unlock(&k->names);
 	return rc;
 }
@@ -315,9 +355,7 @@ static int stock_make(struct store *s, struct stock_file *f)
 	f->fd = data_create(s->order[0].datafd, f->number);
 	if (f->fd < 0)
 		return f->fd;
-	pthread_mutex_lock(&s->stock.lock);
-	stock_made_locked(&s->stock, f->number);
-	pthread_mutex_unlock(&s->stock.lock);
+	stock_made(s, f->number);
 	return 0;
 }
 

@@ -34,6 +34,7 @@ struct stock {
 	uint64_t *dead;   /* data files to remove; no committed row names them */
 	size_t ndead, cap_dead;
 	uint64_t made_low, made_high; /* data files made since their directories were flushed: [low, high) */
+	uint64_t named[2];   /* no name of a file below [0] is lost in a power cut; the next flush makes [1] of it */
 	bool trash;          /* trash/ is to be removed */
 	uint64_t sweep_below; /* stray files below this number are looked for; 0: done */
 };
@@ -47,8 +48,14 @@ void stock_fini(struct stock *k);
 void stock_remove(struct store *s, const uint64_t *numbers, size_t n);
 /* Waits until all removals handed over are done. */
 void stock_drain(struct store *s);
-/* Flushes the directories of data files made since the last time: no row may outlive its file's name. */
+/* Remembers that the directory of a new data file is to be flushed. */
+void stock_made(struct store *s, uint64_t number);
+/* Flushes the directories of data files made since the last time: no durable row may outlive its file's name. */
 int stock_flush_names(struct store *s);
+/* Data files with numbers below this one have names that survive a power cut. */
+uint64_t stock_named(struct store *s);
+/* All data files that there are by now have such names: after a recovery. */
+void stock_all_named(struct store *s);
 /* Starts the removal of trash/. */
 void stock_empty_trash(struct store *s);
 /* Starts a search for data files with numbers below `below` that no row names. */

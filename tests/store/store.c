@@ -5,6 +5,7 @@
 #include "store/fault.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -356,6 +357,79 @@ START_TEST(stale_sizes_come_from_the_data_file_and_strays_are_swept)
 }
 END_TEST
 
+/* A file with bytes and a row that is not stale; the number of its data file. */
+static uint64_t create_with_data(struct store *s, const char *name)
+{
+	struct store_inode row = help_file(store_next_ino(s));
+	struct store_change c;
+	int fd;
+
+	row.state = STORE_FULL;
+	row.size = 5000;
+	ck_assert_int_eq(store_data_new(s, &row.data, &fd), 0);
+	ck_assert_int_eq(ftruncate(fd, 5000), 0);
+	close(fd);
+	store_change_init(&c);
+	store_change_inode(&c, &row);
+	store_change_dentry(&c, 1, name, strlen(name), row.ino);
+	help_commit(s, &c);
+	return row.data;
+}
+
+static uint64_t *told; /* memory that a killed process shares */
+
+static void data_with_names_and_die(void)
+{
+	struct store *s = help_open("u");
+
+	told[0] = create_with_data(s, "old");
+	for (int i = 0; i < 2; i++) {
+		create_with_data(s, i ? "y" : "x");
+		ck_assert_int_eq(store_settle(s, true), 0);
+	}
+	for (int i = 0; i < 200; i++) { /* more than any stock had when names were flushed */
+		char name[8];
+		uint64_t number;
+
+		snprintf(name, sizeof(name), "n%d", i);
+		number = create_with_data(s, name);
+		told[1] = number > told[1] ? number : told[1];
+	}
+	help_settle(s);
+}
+
+/* As a power cut would that came before the host wrote its directory. */
+static void lose_data(uint64_t number)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "u/data/0/%d", (int)number);
+	ck_assert_int_eq(unlink(help_path(path)), 0);
+}
+
+START_TEST(names_of_data_files_may_be_lost_until_they_are_flushed)
+{
+	struct stat st;
+	struct store *s;
+	int fd;
+
+	told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(told, MAP_FAILED);
+	in_a_killed_process(data_with_names_and_die);
+	lose_data(told[0]);
+	lose_data(told[1]);
+	s = help_open("u");
+	fd = store_data_open(s, 0, told[1]);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(st.st_size, 5000);
+	close(fd);
+	ck_assert_int_eq(store_data_open(s, 0, told[0]), -ENOENT); /* damage, for verification to find */
+	ck_assert_int_eq(store_check(s, NULL, NULL), 1);
+	help_close(s);
+}
+END_TEST
+
 START_TEST(dead_data_is_removed_after_the_commit)
 {
 	struct store_config config = { .create = true, .commit_s = 1 };
@@ -670,8 +744,10 @@ VN_CHECK_MAIN("store/store", create_is_read_back_after_settle, every_field_of_an
 	      removed_directory_takes_its_whiteouts_along, xattrs_symlinks_and_small_rows_are_kept,
 	      second_opener_is_told_the_holder, foreign_directory_is_not_filled,
 	      data_files_come_from_the_stock_and_unused_ones_go,
-	      stale_sizes_come_from_the_data_file_and_strays_are_swept, dead_data_is_removed_after_the_commit,
+	      stale_sizes_come_from_the_data_file_and_strays_are_swept,
+	      names_of_data_files_may_be_lost_until_they_are_flushed, dead_data_is_removed_after_the_commit,
 	      extents_never_overlap, extents_agree_with_a_map_of_bytes, visible_follows_settle,
 	      record_becomes_visible_by_itself, request_that_was_carried_out_is_known_after_a_kill,
-	      newest_requests_are_known_after_a_kill, small_facts_are_kept, volatile_upper_that_was_killed_is_refused, failed_append_changes_nothing,
+	      newest_requests_are_known_after_a_kill, small_facts_are_kept,
+	      volatile_upper_that_was_killed_is_refused, failed_append_changes_nothing,
 	      failed_flush_turns_read_only_and_says_so, full_index_refuses_growth_and_recovers)
