@@ -4,6 +4,7 @@ vm_tests += \
 	tests/vm/harness.sh \
 	tests/vm/init-disk.sh \
 	tests/vm/init-share.sh \
+	tests/vm/serve-debian.sh \
 	tests/vm/serve-kill.sh \
 	tests/vm/serve-mount.sh \
 	tests/vm/serve-ops.sh \
