@@ -9,6 +9,9 @@
 #include "cli/control.h"
 #include "cli/control_socket.h"
 
+#define CONTROL_TRIES 250
+#define CONTROL_PAUSE_US 20000
+
 static int control_connect(const struct control_address *to)
 {
 	vn_autoclose int dirfd = -1;
@@ -72,11 +75,10 @@ static int control_parse(const char *answer, char **reply, struct vn_err *err)
 	return vn_err_set(err, -EPROTO, "the server ended before it answered");
 }
 
-int control_call(const struct control_address *to, const char *request, char **reply, struct vn_err *err)
+/* One connection. -ECONNRESET: a server that is ending closed it, the request unread. */
+static int control_ask(const struct control_address *to, const char *line, char **answer, struct vn_err *err)
 {
 	vn_autoclose int fd = control_connect(to);
-	vn_autofree char *line = NULL;
-	vn_autofree char *answer = NULL;
 	int ret;
 
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
@@ -85,14 +87,29 @@ int control_call(const struct control_address *to, const char *request, char **r
 		return vn_err_sys(err, fd, "cannot reach the server of %s", to->upper ? to->upper : "this mount");
 	if (!control_peer_trusted(fd))
 		return vn_err_set(err, -EACCES, "the server belongs to another user: ask as that user or as root");
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
+		return errno == EPIPE ? -ECONNRESET : vn_err_sys(err, -errno, "cannot reach the server");
+	ret = control_read_all(fd, answer);
+	return ret < 0 && ret != -ECONNRESET ? vn_err_sys(err, ret, "cannot read the server's answer") : ret;
+}
+
+int control_call(const struct control_address *to, const char *request, char **reply, struct vn_err *err)
+{
+	vn_autofree char *line = NULL;
+	vn_autofree char *answer = NULL;
+	int ret = -ECONNRESET;
+
 	if (asprintf(&line, "%s\n", request) < 0) {
 		line = NULL;
 		return vn_err_sys(err, -ENOMEM, "cannot reach the server");
 	}
-	if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
-		return vn_err_sys(err, -errno, "cannot reach the server");
-	ret = control_read_all(fd, &answer);
-	if (ret < 0)
+	/* An ending server is gone in a moment, and with it the reason to ask. */
+	for (int i = 0; i < CONTROL_TRIES && ret == -ECONNRESET; i++) {
+		if (i)
+			usleep(CONTROL_PAUSE_US);
+		ret = control_ask(to, line, &answer, err);
+	}
+	if (ret == -ECONNRESET)
 		return vn_err_sys(err, ret, "cannot read the server's answer");
-	return control_parse(answer, reply, err);
+	return ret < 0 ? ret : control_parse(answer, reply, err);
 }
