@@ -35,6 +35,7 @@ extern unsigned base_hash_bits;
 
 struct base;
 struct base_dir;
+struct ovl_kept; /* overlay.h */
 struct vn_attr;
 struct vn_err;
 
@@ -132,6 +133,33 @@ ssize_t base_getxattr(struct base *b, struct base_dir *d, const char *name, size
 		      const char *xattr, void *buf, size_t size);
 ssize_t base_listxattr(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer, char *buf,
 		       size_t size);
+/*
+ * Does the object (no directory) with these attributes have several names in its
+ * layer, also where only one of them can be seen? Its number is then of all of them.
+ */
+bool base_is_group(const struct base_dir *d, const char *name, size_t len, const struct vn_attr *attr);
+
+/* ---- the kept view (kept.h): all of the above but the files' bytes, in one mapped file ---- */
+
+/*
+ * Uses the view of this stack in a directory, if there is one that is right. Call
+ * it before anything else is done with the base. dirfd is borrowed. -ENOENT:
+ * there is none. -EUCLEAN: it is damaged; -ESTALE: the lowers have changed since;
+ * -EPERM: others may write to it; -EPROTONOSUPPORT: another version made it.
+ */
+int base_keep_use(struct base *b, int dirfd);
+/* Is a view in use? */
+bool base_is_kept(const struct base *b);
+
+/*
+ * Walks the whole base and makes its view in a directory, which other calls may
+ * go on meanwhile. `pace` (may be NULL) is asked every few objects and stops the
+ * walk by returning non-zero, which is returned. The base must have none in use
+ * (-EALREADY). -EBUSY: another process is making it; -EXDEV: the upper lies inside a
+ * lower; -ESTALE: a lower changed meanwhile. *made (may be NULL) tells what came of it.
+ */
+int base_keep_make(struct base *b, int dirfd, int (*pace)(void *arg), void *arg, struct ovl_kept *made);
+
 /* A descriptor of the top layer's root, for statfs of a tree without an upper. */
 int base_fd(const struct base *b);
 

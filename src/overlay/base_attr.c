@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/scope.h"
+#include "overlay/base_kept.h"
 #include "overlay/base_object.h"
 #include "overlay/marker.h"
 
@@ -103,8 +104,11 @@ static int object_attr(struct base_object *o, struct vn_attr *attr)
 int base_attr(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer, struct vn_attr *attr)
 {
 	struct base_object o;
-	int rc = base_object_open(b, d, name, len, layer, &o);
+	int rc;
 
+	if (base_kept_attr(b, d, name, len, layer, attr))
+		return 0;
+	rc = base_object_open(b, d, name, len, layer, &o);
 	if (!rc)
 		rc = object_attr(&o, attr);
 	base_object_close(&o);
@@ -153,6 +157,11 @@ int base_group_ino(struct base *b, const char *path, size_t len, uint64_t *ino)
 	return rc;
 }
 
+bool base_is_group(const struct base_dir *d, const char *name, size_t len, const struct vn_attr *attr)
+{
+	return attr->nlink > 1 || attr->ino != base_ino_of(vn_hash_name(base_dir_hash(d), name, len));
+}
+
 /* ---- content ---- */
 
 static int object_open(struct base_object *o)
@@ -162,6 +171,8 @@ static int object_open(struct base_object *o)
 
 	if (!rc)
 		rc = object_check_data(o, &st);
+	if (!rc && o->dir && !base_kept_agrees(o->b, o->dir, o->name, strlen(o->name), o->layer, &st))
+		rc = -ESTALE;
 	return rc ? rc : layer_open_file(&o->b->layers[o->layer], o->at.fd, o->name, &st);
 }
 
@@ -210,8 +221,11 @@ static ssize_t object_readlink(struct base_object *o, char *buf, size_t size)
 ssize_t base_readlink(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer, char *buf, size_t size)
 {
 	struct base_object o;
-	ssize_t n = base_object_open(b, d, name, len, layer, &o);
+	ssize_t n;
 
+	if (base_kept_readlink(b, d, name, len, layer, buf, size, &n))
+		return n;
+	n = base_object_open(b, d, name, len, layer, &o);
 	if (!n)
 		n = object_readlink(&o, buf, size);
 	base_object_close(&o);

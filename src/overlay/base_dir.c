@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "overlay/base_parts.h"
+#include "overlay/base_kept.h"
 #include "store/store.h"
 
 unsigned base_hash_bits = 52;
@@ -61,7 +61,6 @@ struct base_dir *base_dir_child(struct base *b, struct base_dir *parent, const s
 {
 	struct base_dir *d;
 
-	(void)b;
 	if (e->nlayers == 0 || e->len > VN_NAME_MAX)
 		return NULL;
 	d = dir_new(e->layers, e->nlayers, e->name, e->len);
@@ -69,6 +68,7 @@ struct base_dir *base_dir_child(struct base *b, struct base_dir *parent, const s
 		return NULL;
 	d->hash = vn_hash_name(parent->hash, e->name, e->len);
 	d->parent = base_dir_get(parent);
+	d->kept = base_kept_child(b, parent, d->hash, e->name, e->len);
 	return d;
 }
 

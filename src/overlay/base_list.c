@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "overlay/base_kept.h"
 #include "overlay/base_names.h"
-#include "overlay/base_parts.h"
 #include "overlay/marker.h"
 
 #ifndef DTTOIF
@@ -174,6 +174,8 @@ int base_list(struct base *b, struct base_dir *d, base_entry_fn fn, void *arg)
 	struct list l = {.b = b, .d = d, .fn = fn, .arg = arg};
 	int rc;
 
+	if (base_kept_list(b, d, fn, arg, &rc))
+		return rc;
 	base_names_init(&l.names, base_dir_hash(d));
 	rc = base_walk(b, d, list_part, &l);
 	if (!rc && l.merging)

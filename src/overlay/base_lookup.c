@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/scope.h"
-#include "overlay/base_parts.h"
+#include "overlay/base_kept.h"
 #include "overlay/marker.h"
 
 #ifndef IFTODT
@@ -94,6 +94,8 @@ int base_lookup(struct base *b, struct base_dir *d, const char *name, size_t len
 
 	if (!rc && marker_name(name, len, &hidden, &hidden_len) != MARKER_NAME_PLAIN)
 		rc = -ENOENT;
+	if (!rc && base_kept_lookup(b, d, text, len, fn, arg, &rc))
+		return rc;
 	if (!rc)
 		rc = base_parts_get(b, d, &parts);
 	if (rc)

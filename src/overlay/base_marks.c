@@ -11,9 +11,12 @@
 #include "overlay/base_parts.h"
 #include "overlay/marker.h"
 
-bool base_is_excluded(const struct base *b, const struct layer_stat *st)
+bool base_is_excluded(struct base *b, const struct layer_stat *st)
 {
-	return b->has_exclude && st->ino == b->exclude_ino && st->dev == b->exclude_dev;
+	if (!b->has_exclude || st->ino != b->exclude_ino || st->dev != b->exclude_dev)
+		return false;
+	atomic_store_explicit(&b->met_exclude, true, memory_order_relaxed);
+	return true;
 }
 
 /* ---- attributes of directories ---- */

@@ -20,4 +20,10 @@ void base_object_close(struct base_object *o);
 /* -ESTALE: it is gone. */
 int base_object_stat(struct base_object *o, struct layer_stat *st);
 
+/*
+ * May it have attributes that a client sees? 0: it has none, and is asked for
+ * none with an error of its own (a file system without any, one that may not be looked at).
+ */
+int base_may_have_xattrs(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer);
+
 #endif

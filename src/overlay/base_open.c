@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/scope.h"
-#include "overlay/base_parts.h"
+#include "overlay/base_kept.h"
 
 #define CACHE_MAX 256 /* descriptors of directories, for all layers together */
 #define CACHE_MIN 16
@@ -129,6 +129,7 @@ int base_open(const struct base_config *config, struct base **out, struct vn_err
 	if (!b)
 		return vn_err_sys(err, -ENOMEM, "cannot open the lower directories");
 	b->noxattr = config->noxattr_markers;
+	b->kept_dirfd = -1;
 	rc = open_fill(b, config, err);
 	if (!rc)
 		rc = base_metacopy_check(b, err);
@@ -148,6 +149,7 @@ void base_close(struct base *b)
 		base_dir_put(b, b->root);
 	else
 		free(b->root);
+	base_kept_close(b);
 	for (size_t i = 0; i < b->nlayers; i++)
 		layer_close(&b->layers[i]);
 	base_fds_free(b);
@@ -174,7 +176,7 @@ int base_fd(const struct base *b)
 /* ---- fingerprints ---- */
 
 struct print {
-	const struct base *b;
+	struct base *b;
 	int fd;
 	uint64_t sum; /* of the names' hashes: a directory has no order */
 };

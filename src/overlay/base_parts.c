@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/scope.h"
-#include "overlay/base_parts.h"
+#include "overlay/base_kept.h"
 #include "overlay/base_redirect.h"
 
 /* ---- descriptors ---- */
@@ -264,6 +264,10 @@ int base_parts_get(struct base *b, struct base_dir *d, const struct base_parts *
 {
 	struct base_parts *parts = atomic_load_explicit(&d->parts, memory_order_acquire);
 
+	if (!parts && (parts = base_kept_parts(b, d))) {
+		*out = parts_publish(d, parts);
+		return 0;
+	}
 	if (!parts) {
 		int rc = walk_fresh(b, d, NULL, NULL);
 

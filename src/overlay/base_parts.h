@@ -33,6 +33,9 @@
 
 struct base_fd;
 struct base_fds;
+struct kept;
+
+#define KEPT_NAME_SIZE 40
 
 struct base {
 	struct layer *layers;
@@ -44,6 +47,10 @@ struct base {
 	uint64_t exclude_dev, exclude_ino;
 	char *exclude_name; /* last component of its path */
 	atomic_bool told_metacopy;
+	atomic_bool met_exclude; /* the directory that must not show lies in a lower */
+	struct kept *kept;       /* the kept view, set before the base is used; NULL: none. base_kept.h */
+	int kept_dirfd;          /* where its file is; -1: none */
+	char kept_name[KEPT_NAME_SIZE];
 };
 
 struct base_part {
@@ -64,6 +71,7 @@ struct base_dir {
 	uint16_t nlayers;
 	uint8_t len;
 	uint64_t hash;
+	uint64_t kept;                      /* its record in the kept view; 0: none */
 	struct base_dir *parent;            /* a reference; NULL: the root */
 	_Atomic(struct base_parts *) parts; /* NULL until it was looked into */
 	struct base_fd *fds;                /* its cached descriptors; base_fds.c's, under its lock */
@@ -114,6 +122,10 @@ struct base_walk_part {
 };
 typedef int (*base_walk_fn)(void *arg, const struct base_walk_part *p);
 int base_walk(struct base *b, struct base_dir *d, base_walk_fn fn, void *arg);
+/* Frees the parts behind the first n. */
+void base_parts_cut(struct base_parts *parts, size_t n);
+/* Where d lies below the root of a layer that is one of its parts. -ENAMETOOLONG, -ESTALE. */
+int base_part_path(struct base *b, struct base_dir *d, uint16_t layer, char *buf, size_t size);
 
 /* ---- base_marks.c: markers that take system calls to see ---- */
 
@@ -137,7 +149,7 @@ int base_marks_metacopy(const struct base *b, const struct base_part *p, int dir
 /* Overrides applied to what the host says. */
 int base_marks_override(const struct base *b, uint16_t layer, int dirfd, const char *name, struct vn_attr *attr);
 /* Is this the directory that must not show? */
-bool base_is_excluded(const struct base *b, const struct layer_stat *st);
+bool base_is_excluded(struct base *b, const struct layer_stat *st);
 
 /* ---- base_metacopy.c ---- */
 

@@ -181,8 +181,7 @@ static int follow_absolute(struct search *s, uint16_t below)
 	return 0;
 }
 
-/* The path of a directory in a layer, below its root. */
-static int dir_path_in(struct base *b, struct base_dir *d, uint16_t layer, char *buf, size_t size)
+int base_part_path(struct base *b, struct base_dir *d, uint16_t layer, char *buf, size_t size)
 {
 	const struct base_part *p;
 	char rest[PATH_MAX] = "";
@@ -236,7 +235,7 @@ static int follow_relative(struct search *s, struct base_dir *parent, uint16_t b
 			continue;
 		rc = follow_relative_in(s, parent, layer, name, &found);
 		if (!rc && found.found) {
-			rc = dir_path_in(s->b, parent, layer, s->path, sizeof(s->path));
+			rc = base_part_path(s->b, parent, layer, s->path, sizeof(s->path));
 			len = rc ? 0 : strlen(s->path);
 			if (!rc &&
 			    (size_t)snprintf(s->path + len, sizeof(s->path) - len, "%s%s", len ? "/" : "", name) >=

@@ -14,7 +14,4 @@
  */
 int base_redirect_follow(struct base *b, struct base_dir *d, struct base_parts **parts, size_t i, const char *redirect);
 
-/* Forgets the parts from n on. */
-void base_parts_cut(struct base_parts *parts, size_t n);
-
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "overlay/base_kept.h"
 #include "overlay/base_object.h"
 #include "overlay/marker.h"
 
@@ -24,8 +25,11 @@ ssize_t base_getxattr(struct base *b, struct base_dir *d, const char *name, size
 		      const char *xattr, void *buf, size_t size)
 {
 	struct base_object o;
-	ssize_t n = base_object_open(b, d, name, len, layer, &o);
+	ssize_t n;
 
+	if (base_kept_bare(b, d, name, len, layer))
+		return -VN_ENOATTR;
+	n = base_object_open(b, d, name, len, layer, &o);
 	if (!n)
 		n = object_getxattr(&o, xattr, buf, size);
 	base_object_close(&o);
@@ -69,12 +73,28 @@ ssize_t base_listxattr(struct base *b, struct base_dir *d, const char *name, siz
 {
 	vn_autofree char *names = NULL;
 	struct base_object o;
-	ssize_t n = base_object_open(b, d, name, len, layer, &o);
+	ssize_t n;
 
+	if (base_kept_bare(b, d, name, len, layer))
+		return 0;
+	n = base_object_open(b, d, name, len, layer, &o);
 	if (!n)
 		n = layer_xattr_names(o.at.fd, o.name, &names);
 	base_object_close(&o);
 	if (n < 0)
 		return n == -ENOENT ? -ESTALE : n;
 	return list_filter(names, n, buf, size);
+}
+
+int base_may_have_xattrs(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer)
+{
+	struct base_object o;
+	ssize_t n = base_object_open(b, d, name, len, layer, &o);
+
+	if (!n)
+		n = layer_xattr_list(o.at.fd, o.name, NULL, 0);
+	base_object_close(&o);
+	if (n == 0)
+		return 0;
+	return n < 0 || base_listxattr(b, d, name, len, layer, NULL, 0) != 0;
 }

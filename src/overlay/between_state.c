@@ -46,7 +46,7 @@ static int between_base(struct ovl_tree *t, const char *path, uint64_t *ino, str
 	if (!r)
 		r = base_attr(t->base, bd, name, len, f.layer, &attr);
 	if (!r) {
-		*ino = ovl_number(t, bd, name, len, attr.ino, f.type != DT_DIR && attr.nlink > 1);
+		*ino = ovl_number(t, bd, name, len, attr.ino, f.type != DT_DIR && base_is_group(bd, name, len, &attr));
 		o->type = f.type;
 		o->size = attr.size;
 	}

@@ -243,7 +243,7 @@ static int child_base(struct ovl_tree *t, struct ovl_node *dir, struct ovl_name 
 	int r = base_attr(t->base, dir->odir, name, e->len, layer, &attr);
 	if (r)
 		return r;
-	bool group = attr.nlink > 1;
+	bool group = base_is_group(dir->odir, name, e->len, &attr);
 	uint64_t ino = ovl_number(t, dir->odir, name, e->len, attr.ino, group);
 	if (group) { /* it may have been touched through another name */
 		*out = ovl_node_find(t, ino);

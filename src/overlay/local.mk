@@ -8,6 +8,8 @@ liboverlay_la_SOURCES = \
 	src/overlay/base_attr.c \
 	src/overlay/base_dir.c \
 	src/overlay/base_fds.c \
+	src/overlay/base_keep.c \
+	src/overlay/base_kept.c src/overlay/base_kept.h \
 	src/overlay/base_list.c \
 	src/overlay/base_lookup.c \
 	src/overlay/base_marks.c \
@@ -28,6 +30,11 @@ liboverlay_la_SOURCES = \
 	src/overlay/file.c src/overlay/file.h \
 	src/overlay/flush.c \
 	src/overlay/ioctl.c src/overlay/ioctl.h \
+	src/overlay/keep.c src/overlay/keep.h \
+	src/overlay/kept.c src/overlay/kept.h \
+	src/overlay/kept_id.c \
+	src/overlay/kept_make.c \
+	src/overlay/kept_write.c src/overlay/kept_write.h \
 	src/overlay/layer.c src/overlay/layer.h \
 	src/overlay/layer_dents.c \
 	src/overlay/layer_mount.c src/overlay/layer_mount.h \

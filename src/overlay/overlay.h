@@ -43,6 +43,15 @@ struct ovl_config {
 	unsigned commit_s;         /* 0: default 5 */
 	bool is_volatile;
 	uint64_t journal_size;     /* 0: default */
+	/*
+	 * The kept view of the lowers (kept.h): where it lies, a directory that any
+	 * number of uppers over the same lowers may share ("" or NULL: in the upper).
+	 * What is there is used. make_base_cache: what is missing is made, in quiet
+	 * moments; who says so says that the lowers do not change between mounts.
+	 */
+	const char *base_cache;
+	bool make_base_cache;
+	bool no_base_cache;        /* use none */
 	bool noacl;                /* no POSIX ACLs: their questions are answered EOPNOTSUPP */
 	bool noxattr_markers;
 	bool static_nlink;         /* directories always report 1 link */
@@ -70,8 +79,23 @@ struct ovl_stats {
 	uint64_t node_bytes, name_bytes;    /* memory they take */
 	uint64_t open_files;                /* host descriptors cached */
 	uint64_t copied_up, copied_bytes;
+	bool kept_view;                     /* the lowers are answered for by a kept view */
 };
 void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
+
+struct ovl_kept {
+	uint64_t directories, names, bytes;
+	char file[64]; /* in the directory */
+};
+
+/*
+ * Makes the kept view of the lowers now, in a directory (NULL: in the upper,
+ * however the tree was opened). -EALREADY: the tree uses one, which is right; *out is
+ * then not set.
+ */
+int ovl_keep(struct ovl_tree *t, const char *dir, struct ovl_kept *out, struct vn_err *err);
+/* Gives an upper the views that another one has, as far as both lie on one file system. Not having them is no error. */
+void ovl_keep_share(const char *from, const char *to);
 
 /*
  * Asks every client that can be told to write back, and drop, the pages of files

@@ -140,7 +140,7 @@ static int seen_add_file(struct ovl_tree *t, size_t dir, const struct base_entry
 	if (base_attr(t->base, d, e->name, e->len, e->layer, &attr))
 		return 0; /* what cannot be looked at now cannot be served either */
 	s->files[s->nfiles++] = (struct seen_file){
-		.ino = ovl_number(t, d, e->name, e->len, attr.ino, attr.nlink > 1),
+		.ino = ovl_number(t, d, e->name, e->len, attr.ino, base_is_group(d, e->name, e->len, &attr)),
 		.dir = (uint32_t)dir, .name = (uint32_t)s->text_len,
 	};
 	memcpy(s->text + s->text_len, e->name, e->len);

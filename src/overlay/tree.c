@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/scope.h"
+#include "overlay/keep.h"
 #include "overlay/lowers.h"
 #include "overlay/seen.h"
 #include "overlay/verbs.h"
@@ -142,7 +143,12 @@ int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_e
 	int r = ovl_lowers_open(config, &t->base, &t->store, err);
 	if (!r) {
 		t->epoch = t->store ? store_epoch(t->store) & OVL_EPOCH_MASK : 0;
+		r = ovl_keep_open(t, config, err);
+	}
+	if (!r)
 		r = tree_start(t, config, err);
+	if (!r && ovl_keep_start(t)) {
+		r = vn_err_set(err, -EAGAIN, "cannot start a thread");
 	}
 	if (r) {
 		ovl_close(t);
@@ -155,6 +161,7 @@ int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_e
 int ovl_close(struct ovl_tree *t)
 {
 	int r = 0;
+	ovl_keep_close(t);
 	if (t->store && !t->readonly)
 		r = ovl_settle_stop(t);
 	ovl_virtual_close(t);

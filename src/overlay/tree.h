@@ -202,6 +202,7 @@ struct ovl_tree {
 	size_t number_cap, number_count;
 
 	struct ovl_seen *seen;       /* seen.c */
+	struct ovl_keep *keep;       /* keep.c; NULL: no view is made */
 	struct ovl_files *files;     /* file.c: the cache of host descriptors */
 };
 

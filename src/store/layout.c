@@ -57,7 +57,7 @@ static bool layout_ours(const char *name)
 	static const char *const ours[] = { ".", "..", "lock", "index.db", "index.db-wal", "index.db-shm",
 					    "index.db-journal", "journal", "journal.new", "reserve", "data", "chain",
 					    "deltas", "refs", "next", "trash", "control",
-					    "salvage", "index.damaged", "lost+found" };
+					    "salvage", "index.damaged", "lost+found", "base" };
 
 	for (size_t i = 0; i < VN_ARRAY_LEN(ours); i++) {
 		if (!strcmp(name, ours[i]))

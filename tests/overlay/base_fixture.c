@@ -107,6 +107,41 @@ bool fx_is_root(void)
 
 /* ---- opening ---- */
 
+#ifdef FX_KEPT
+/* What the tests of the base expect must be so with a kept view, too. */
+const bool fx_kept = true;
+#else
+const bool fx_kept = false;
+#endif
+
+int fx_cache(void)
+{
+	int fd;
+
+	fx_dir("cache");
+	fd = open(fx_host("cache"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* Opens it again over a view that is made now; where none can be kept, it stays as it is. */
+static struct base *open_kept(struct base *b, const struct base_config *config)
+{
+	struct vn_err err = {0};
+	int cache = fx_cache(), rc = base_keep_make(b, cache, NULL, NULL, NULL);
+
+	if (!rc) {
+		base_close(b);
+		ck_assert_int_eq(base_open(config, &b, &err), 0);
+		ck_assert_int_eq(base_keep_use(b, cache), 0);
+		ck_assert(base_is_kept(b));
+	} else {
+		ck_assert_int_eq(rc, -EXDEV);
+	}
+	close(cache);
+	return b;
+}
+
 struct base *fx_open_with(size_t n, const char *exclude, bool noxattr)
 {
 	char **lowers = calloc(n, sizeof(*lowers));
@@ -120,6 +155,8 @@ struct base *fx_open_with(size_t n, const char *exclude, bool noxattr)
 		ck_assert_int_gt(asprintf(&lowers[i], "%s/%zu", vn_check_dir(), i), 0);
 	rc = base_open(&config, &b, &err);
 	ck_assert_msg(rc == 0, "base_open: %s", vn_err_text(&err));
+	if (fx_kept)
+		b = open_kept(b, &config);
 	for (size_t i = 0; i < n; i++)
 		free(lowers[i]);
 	free(lowers);

@@ -26,6 +26,10 @@ const char *fx_host(const char *path);
 
 /* Opens layers 0..n-1. */
 struct base *fx_open(size_t n);
+/* A descriptor of the directory that kept views go to; the caller closes it. */
+int fx_cache(void);
+/* Every base is opened over a view of its layers (built with -DFX_KEPT). */
+extern const bool fx_kept;
 struct base *fx_open_with(size_t n, const char *exclude, bool noxattr);
 
 /*

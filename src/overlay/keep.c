@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "overlay/keep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/scope.h"
+
+#define IN_UPPER "base"
+#define SUFFIX ".base"
+#define QUIET_MS 200 /* nobody has looked into a directory for so long */
+
+struct ovl_keep {
+	int dirfd; /* where a view is to be made */
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping;
+	uint64_t seen; /* the tree's activity when it was last looked at; the thread's */
+};
+
+/* ---- finding the place ---- */
+
+/* A descriptor of the directory. make: it may be made. -ENOENT. */
+static int keep_dir_at(int dirfd, const char *path, bool make)
+{
+	if (make && mkdirat(dirfd, path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return vn_open_at(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
+}
+
+static int keep_dir(struct ovl_tree *t, const struct ovl_config *config)
+{
+	bool make = config->make_base_cache;
+
+	if (config->base_cache && *config->base_cache)
+		return keep_dir_at(AT_FDCWD, config->base_cache, make);
+	return config->upper ? keep_dir_at(store_dirfd(t->store), IN_UPPER, make && !config->readonly) : -ENOENT;
+}
+
+/* What is said of a view that is there and cannot be used; NULL: nothing. */
+static const char *keep_trouble(int r)
+{
+	switch (r) {
+	case -EUCLEAN:
+		return "is damaged";
+	case -ESTALE:
+		return "is of lower directories that have changed since";
+	case -EPROTONOSUPPORT:
+		return "was made by another version or on another kind of machine";
+	case -EPERM:
+	case -ELOOP:
+		return "could have been written by others";
+	default:
+		return r == -ENOENT || !r ? NULL : strerror(-r);
+	}
+}
+
+static int keep_new(struct ovl_tree *t, int *fd)
+{
+	struct ovl_keep *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	k->dirfd = vn_steal_fd(fd);
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_cond_init(&k->wake, NULL);
+	t->keep = k;
+	return 0;
+}
+
+int ovl_keep_open(struct ovl_tree *t, const struct ovl_config *config, struct vn_err *err)
+{
+	vn_autoclose int fd = config->no_base_cache ? -ENOENT : keep_dir(t, config);
+	const char *trouble;
+	int r;
+
+	if (config->make_base_cache && !config->base_cache && !config->upper)
+		return vn_err_set(err, -EINVAL,
+				  "a base cache lies in the upper directory, and there is none: name a directory, basecache=DIR");
+	if (fd < 0 && config->make_base_cache && !config->no_base_cache)
+		return vn_err_sys(err, fd, "cannot open the base cache '%s'",
+				  config->base_cache && *config->base_cache ? config->base_cache : IN_UPPER);
+	if (fd < 0)
+		return 0;
+	r = base_keep_use(t->base, fd);
+	trouble = keep_trouble(r);
+	if (trouble)
+		vn_warn("the kept view of the lower directories %s: they are read instead", trouble);
+	return r && config->make_base_cache ? keep_new(t, &fd) : 0;
+}
+
+/* ---- making it ---- */
+
+static void keep_lowest_priority(void)
+{
+#ifdef __linux__
+	enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_IDLE = 3 << 13 };
+
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+#endif
+}
+
+/* Whoever looks into directories that were not looked into before makes nodes. */
+static uint64_t keep_activity(struct ovl_tree *t)
+{
+	return atomic_load_explicit(&t->node_count, memory_order_relaxed);
+}
+
+static void keep_sleep(struct ovl_keep *k)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += QUIET_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&k->wake, &k->lock, &until);
+}
+
+/* Waits while there is something to do for others. 1: the tree is closing. */
+static int keep_pace(void *arg)
+{
+	struct ovl_tree *t = arg;
+	struct ovl_keep *k = t->keep;
+	bool stopping;
+
+	pthread_mutex_lock(&k->lock);
+	while (!k->stopping && k->seen != keep_activity(t)) {
+		k->seen = keep_activity(t);
+		keep_sleep(k);
+	}
+	stopping = k->stopping;
+	pthread_mutex_unlock(&k->lock);
+	return stopping;
+}
+
+static void *keep_main(void *arg)
+{
+	struct ovl_tree *t = arg;
+	struct ovl_kept made;
+	int r;
+
+	keep_lowest_priority();
+	t->keep->seen = UINT64_MAX; /* the first look waits */
+	r = keep_pace(t);
+	if (!r)
+		r = base_keep_make(t->base, t->keep->dirfd, keep_pace, t, &made);
+	if (!r)
+		vn_info("kept a view of %llu directories and %llu names of the lower directories: %s",
+			(unsigned long long)made.directories, (unsigned long long)made.names, made.file);
+	else if (r == -EXDEV)
+		vn_warn("no view of the lower directories can be kept: the upper directory lies inside one of them");
+	else if (r < 0 && r != -EBUSY)
+		vn_warn("cannot keep a view of the lower directories: %s", strerror(-r));
+	return NULL;
+}
+
+int ovl_keep(struct ovl_tree *t, const char *dir, struct ovl_kept *out, struct vn_err *err)
+{
+	vn_autoclose int fd = keep_dir_at(dir ? AT_FDCWD : store_dirfd(t->store), dir ? dir : IN_UPPER, true);
+	int r;
+
+	if (fd < 0)
+		return vn_err_sys(err, fd, "cannot open the base cache '%s'", dir ? dir : IN_UPPER);
+	r = base_keep_make(t->base, fd, NULL, NULL, out);
+	if (r == -EXDEV)
+		return vn_err_set(err, r, "the upper directory lies inside one of the lower directories: move it elsewhere");
+	if (r == -ESTALE)
+		return vn_err_set(err, r, "a lower directory was changed while it was read: try again when it is at rest");
+	if (r == -EBUSY)
+		return vn_err_set(err, r, "another process is keeping a view of these lower directories just now");
+	return r && r != -EALREADY ? vn_err_sys(err, r, "cannot keep a view of the lower directories") : r;
+}
+
+void ovl_keep_share(const char *from, const char *to)
+{
+	vn_autoclose int up = vn_open_at(AT_FDCWD, to, O_RDONLY | O_DIRECTORY, 0);
+	vn_autoclose int old = vn_open_at(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
+	vn_autoclose int there = old < 0 ? -1 : vn_open_at(old, IN_UPPER, O_RDONLY | O_DIRECTORY, 0);
+	vn_autoclose int here = up < 0 || there < 0 ? -1 : keep_dir_at(up, IN_UPPER, true);
+	vn_autoclosedir DIR *d = here < 0 ? NULL : fdopendir(fcntl(there, F_DUPFD_CLOEXEC, 0));
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (len > sizeof(SUFFIX) && strcmp(e->d_name + len + 1 - sizeof(SUFFIX), SUFFIX) == 0)
+			linkat(there, e->d_name, here, e->d_name, 0);
+	}
+}
+
+int ovl_keep_start(struct ovl_tree *t)
+{
+	int r;
+
+	if (!t->keep)
+		return 0;
+	r = pthread_create(&t->keep->thread, NULL, keep_main, t);
+	t->keep->running = !r;
+	return -r;
+}
+
+void ovl_keep_close(struct ovl_tree *t)
+{
+	struct ovl_keep *k = t->keep;
+
+	if (!k)
+		return;
+	if (k->running) {
+		pthread_mutex_lock(&k->lock);
+		k->stopping = true;
+		pthread_cond_signal(&k->wake);
+		pthread_mutex_unlock(&k->lock);
+		pthread_join(k->thread, NULL);
+	}
+	close(k->dirfd);
+	pthread_cond_destroy(&k->wake);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+	t->keep = NULL;
+}
