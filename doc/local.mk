@@ -12,6 +12,7 @@ dist_man_MANS += \
 	doc/veneer-check.1 \
 	doc/veneer-diff.1 \
 	doc/veneer-fork.1 \
+	doc/veneer-index.1 \
 	doc/veneer-log.1 \
 	doc/veneer-ls.1 \
 	doc/veneer-mount.8 \

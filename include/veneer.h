@@ -84,6 +84,12 @@ struct veneer_config {
 	uint32_t commit_seconds;    /* at most this much is lost by a power cut; 0: 5 */
 	const struct veneer_virtual *virtuals;
 	size_t nvirtuals;
+	/*
+	 * A directory (made if it is missing) with views of lowers that do not change: a
+	 * tree that finds one of its own reads no lower directory, one that finds none
+	 * makes it in quiet moments, for the next. NULL: the view in the upper, if there is one.
+	 */
+	const char *base_cache;
 };
 
 /* Opens a tree. -EBUSY: another process serves the upper (named in the sentence). */

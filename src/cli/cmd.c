@@ -10,7 +10,7 @@ static const struct cmd *const cmd_table[] = {
 #ifdef __linux__
 	&cmd_serve,
 #endif
-	&cmd_snapshot, &cmd_rollback, &cmd_fork, &cmd_log, &cmd_diff, &cmd_ls, &cmd_cat, &cmd_stat, &cmd_check, NULL,
+	&cmd_snapshot, &cmd_rollback, &cmd_fork, &cmd_log, &cmd_diff, &cmd_ls, &cmd_cat, &cmd_stat, &cmd_check, &cmd_index, NULL,
 };
 
 static void cmd_help_all(void)

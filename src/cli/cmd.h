@@ -32,7 +32,7 @@ struct cmd {
 };
 
 extern const struct cmd cmd_snapshot, cmd_rollback, cmd_fork, cmd_log;
-extern const struct cmd cmd_run, cmd_mount, cmd_diff, cmd_ls, cmd_cat, cmd_stat, cmd_check, cmd_serve;
+extern const struct cmd cmd_run, cmd_mount, cmd_diff, cmd_ls, cmd_cat, cmd_stat, cmd_check, cmd_index, cmd_serve;
 
 /* Runs the command line of the process and returns its exit code. */
 int cmd_main(int argc, char **argv);

@@ -6,6 +6,7 @@
 #include "base/scope.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
+#include "overlay/overlay.h"
 #include "store/store.h"
 
 static const struct arg_opt fork_opts[] = {
@@ -27,7 +28,10 @@ static int fork_do(const char *from, const char *dir, bool copy)
 		*at = '\0';
 		fork.snapshot = at + 1;
 	}
-	return store_fork(&fork, &err) < 0 ? cmd_fail("%s", vn_err_text(&err)) : CMD_OK;
+	if (store_fork(&fork, &err) < 0)
+		return cmd_fail("%s", vn_err_text(&err));
+	ovl_keep_share(origin, dir);
+	return CMD_OK;
 }
 
 static int fork_run(const struct cmd *cmd, int argc, char **argv)

@@ -191,6 +191,8 @@ const struct cmd cmd_mount = {
 		"  commit=N                   make changes durable every N seconds (default 5)\n"
 		"  volatile                   never wait for the disk; a crash loses the layer\n"
 		"  writeback                  let the kernel collect writes\n"
+		"  basecache[=DIR]            keep a view of the lower directories, in U or in DIR, see\n"
+		"                             veneer index; nobasecache: use none\n"
 		"  noacl                      no POSIX access control lists\n"
 		"  stats                      show the server's counters as /.veneer/stats\n"
 		"  virtual=PATH=FILE[:MODE]   as --virtual\n"

@@ -10,6 +10,7 @@ libcli_la_SOURCES = \
 	src/cli/cmd_check.c \
 	src/cli/cmd_diff.c \
 	src/cli/cmd_fork.c \
+	src/cli/cmd_index.c \
 	src/cli/cmd_log.c \
 	src/cli/cmd_ls.c \
 	src/cli/cmd_mount.c \

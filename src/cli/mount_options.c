@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/scope.h"
@@ -22,6 +23,7 @@ void mount_options_fini(struct mount_options *o)
 	free(o->upper);
 	free(o->snapshot);
 	free(o->source);
+	free(o->base_cache);
 	for (size_t i = 0; i < o->nvirtuals; i++) {
 		free((char *)o->virtuals[i].path);
 		free((char *)o->virtuals[i].host_file);
@@ -146,6 +148,34 @@ static int opt_workdir(struct mount_options *o, const struct mount_option *m)
 	return 0;
 }
 
+/* Makes a path independent of the working directory, which a daemon leaves. */
+static int mount_options_absolute(char **path)
+{
+	vn_autofree char *cwd = NULL, *whole = NULL;
+
+	if (**path == '/')
+		return 0;
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&whole, "%s/%s", cwd, *path) < 0)
+		return -ENOMEM;
+	free(*path);
+	*path = vn_steal_ptr(&whole);
+	return 0;
+}
+
+/* Without a value: in the upper. */
+static int opt_basecache(struct mount_options *o, const struct mount_option *m)
+{
+	int ret = 0;
+
+	if (m->value)
+		ret = mount_options_path(m, &o->base_cache);
+	if (m->value && ret == 0)
+		ret = mount_options_absolute(&o->base_cache);
+	o->make_base_cache = ret == 0;
+	return ret;
+}
+
 static int opt_virtual(struct mount_options *o, const struct mount_option *m)
 {
 	if (!m->value)
@@ -206,6 +236,7 @@ MOUNT_OPTIONS_SWITCH(noacl)
 MOUNT_OPTIONS_SWITCH(static_nlink)
 MOUNT_OPTIONS_SWITCH(stats)
 MOUNT_OPTIONS_SWITCH(accept_changed_lowers)
+MOUNT_OPTIONS_SWITCH(nobasecache)
 MOUNT_OPTIONS_SWITCH(debug)
 
 static int opt_acl(struct mount_options *o, const struct mount_option *m)
@@ -237,6 +268,8 @@ static const struct {
 	{"squash_to_gid", opt_squash_gid},
 	{"allow_other", opt_allow_other},
 	{"accept_changed_lowers", opt_accept_changed_lowers},
+	{"basecache", opt_basecache},
+	{"nobasecache", opt_nobasecache},
 	{"debug", opt_debug},
 };
 

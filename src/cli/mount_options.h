@@ -45,6 +45,8 @@ struct mount_options {
 	bool noacl, static_nlink;
 	bool stats; /* show the counters as /.veneer/stats */
 	bool accept_changed_lowers;
+	bool make_base_cache, nobasecache;
+	char *base_cache; /* absolute; NULL: in the upper */
 	bool debug;
 	unsigned commit_s;              /* 0: the default */
 	int64_t squash_uid, squash_gid; /* -1: as recorded */

@@ -30,7 +30,7 @@ static int rest_session(struct rest *r, struct vn_err *err)
 	return ret < 0 ? vn_err_sys(err, ret, "cannot look into '%s'", r->layers.upper) : 0;
 }
 
-static int rest_open_tree(struct rest *r, const char *snapshot, struct vn_err *err)
+static int rest_open_tree(struct rest *r, const char *snapshot, const char *cache, struct vn_err *err)
 {
 	bool served;
 	int ret = rest_settle(r->layers.upper, &served, err);
@@ -41,6 +41,7 @@ static int rest_open_tree(struct rest *r, const char *snapshot, struct vn_err *e
 		.readonly = true,
 		.snapshot = snapshot,
 		.shared = served,
+		.base_cache = cache,
 		.squash_uid = -1,
 		.squash_gid = -1,
 	};
@@ -56,7 +57,9 @@ static int rest_open_tree(struct rest *r, const char *snapshot, struct vn_err *e
 	return ret;
 }
 
-int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err)
+/* What both ways to open have in common. */
+static int rest_open_at(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot,
+			const char *cache, struct vn_err *err)
 {
 	int ret;
 
@@ -67,10 +70,20 @@ int rest_open(struct rest *r, const char *upper, const struct words *lowers, con
 	if (r->layers.upper_was == UPPER_EMPTY)
 		ret = vn_err_set(err, -ENODATA, "'%s' is empty: no writable layer has been made in it yet", upper);
 	else
-		ret = rest_open_tree(r, snapshot, err);
+		ret = rest_open_tree(r, snapshot, cache, err);
 	if (ret < 0)
 		layers_fini(&r->layers);
 	return ret;
+}
+
+int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err)
+{
+	return rest_open_at(r, upper, lowers, snapshot, NULL, err);
+}
+
+int rest_open_kept(struct rest *r, const char *upper, const struct words *lowers, const char *cache, struct vn_err *err)
+{
+	return rest_open_at(r, upper, lowers, NULL, cache, err);
 }
 
 void rest_close(struct rest *r)

@@ -23,6 +23,8 @@ struct rest {
  * upper. snapshot: NULL for the present state. On failure nothing has to be closed.
  */
 int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err);
+/* The same of the present state, with the kept views of another directory (NULL: the upper's). */
+int rest_open_kept(struct rest *r, const char *upper, const struct words *lowers, const char *cache, struct vn_err *err);
 void rest_close(struct rest *r);
 
 /*

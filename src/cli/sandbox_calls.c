@@ -33,7 +33,7 @@ static const char *const calls[] = {
 	"clone", "clone3", "exit", "exit_group", "futex", "futex_waitv", "get_robust_list", "set_robust_list",
 	"set_tid_address", "rseq", "arch_prctl", "prctl", "gettid", "getpid", "getppid", "getpgrp", "sched_yield",
 	"sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler", "getcpu", "getpriority",
-	"setpriority", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times",
+	"setpriority", "ioprio_set", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times",
 	"getrusage", "sysinfo", "uname", "getrandom", "getrlimit", "setrlimit", "prlimit64",
 	"getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "capget",
 	/* signals */

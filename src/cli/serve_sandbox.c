@@ -113,6 +113,21 @@ static int places_add_layers(struct places *p, const struct serve *s)
 	return rc || l->lowers.n || !l->upper ? rc : places_add_recorded(p, l->upper);
 }
 
+/* Kept views of the lowers; that a view is of what this process sees is told by its mappings of users, too. */
+static int places_add_views(struct places *p, const struct serve *s)
+{
+	const char *cache = s->mount.base_cache;
+	int rc = places_add(p, "/proc/self/uid_map", SANDBOX_READ);
+
+	if (!rc)
+		rc = places_add(p, "/proc/self/gid_map", SANDBOX_READ);
+	if (rc || !cache)
+		return rc;
+	if (s->mount.make_base_cache)
+		mkdir(cache, 0700); /* in vain where it exists; else the tree says why it cannot be opened */
+	return places_add(p, cache, SANDBOX_WRITE);
+}
+
 /* Without a keeper we make the socket ourselves, and take back an upper that could not be opened. */
 static int places_add_own(struct places *p, const struct serve *s)
 {
@@ -147,6 +162,8 @@ int serve_sandbox_files(struct serve *s, struct vn_err *err)
 	struct places p = {0};
 	int rc = places_add_layers(&p, s);
 
+	if (!rc)
+		rc = places_add_views(&p, s);
 	if (!rc)
 		rc = places_add_own(&p, s);
 	rc = rc ? vn_err_sys(err, rc, "the sandbox cannot be made") : fence(&s->sandbox, &p, err);

@@ -49,6 +49,7 @@ static int open_tree(struct veneer *v, const struct veneer_config *c, struct vn_
 		.accept_changed_lowers = c->flags & VENEER_ACCEPT_CHANGED, .commit_s = c->commit_seconds,
 		.is_volatile = c->flags & VENEER_VOLATILE, .noacl = c->flags & VENEER_NOACL,
 		.squash_uid = -1, .squash_gid = -1, .nvirtuals = c->nvirtuals,
+		.base_cache = c->base_cache, .make_base_cache = c->base_cache != NULL,
 	};
 	vn_autofree struct ovl_virtual *virtuals = calloc(c->nvirtuals + 1, sizeof(*virtuals));
 	if (!virtuals)

@@ -2,6 +2,7 @@
 #include "cli/mount_options.h"
 
 #include <string.h>
+#include <unistd.h>
 #include <sys/mount.h>
 
 #include "../check_main.h"
@@ -102,6 +103,27 @@ START_TEST(our_own_options_are_set)
 }
 END_TEST
 
+START_TEST(a_base_cache_has_an_absolute_path_or_none)
+{
+	char cwd[4096];
+
+	parse("ro");
+	ck_assert(!o.make_base_cache && !o.base_cache && !o.nobasecache);
+	parse("basecache");
+	ck_assert(o.make_base_cache && !o.base_cache);
+	parse("basecache=/var/a\\,b");
+	ck_assert(o.make_base_cache);
+	ck_assert_str_eq(o.base_cache, "/var/a,b");
+	ck_assert_ptr_nonnull(getcwd(cwd, sizeof(cwd)));
+	parse("basecache=here");
+	ck_assert(strncmp(o.base_cache, cwd, strlen(cwd)) == 0);
+	ck_assert_str_eq(o.base_cache + strlen(cwd), "/here");
+	parse("nobasecache");
+	ck_assert(o.nobasecache);
+	refuse("basecache=", "basecache");
+}
+END_TEST
+
 START_TEST(squashing)
 {
 	ck_assert_int_eq(o.squash_uid, -1);
@@ -193,6 +215,6 @@ END_TEST
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "cli/mount_options", .setup = setup, .teardown = teardown}),
 		   layers_are_split_at_colons, escapes_keep_colons_commas_and_backslashes,
 		   a_backslash_before_another_letter_stays, an_empty_layer_is_refused, a_later_option_wins, flags_reach_mount,
-		   our_own_options_are_set, squashing, numbers_are_checked, options_without_a_meaning_are_collected,
+		   our_own_options_are_set, a_base_cache_has_an_absolute_path_or_none, squashing, numbers_are_checked, options_without_a_meaning_are_collected,
 		   every_option_of_fuse_overlayfs_is_known, unknown_options_are_collected_and_no_error,
 		   words_of_fstab_are_taken_silently, virtual_files, virtual_files_with_impossible_paths_are_refused)

@@ -37,6 +37,13 @@ again() {
 	done
 }
 
+# keep NAME DIR: keeps a view of $lowers in DIR.
+keep() {
+	local list=() dir
+	while IFS= read -r -d : dir; do list+=(-l "$dir"); done <<<"$lowers:"
+	check "$1" "$VENEER" index "${list[@]}" -c "$2"
+}
+
 # dump DIR: the tree as text, with inode numbers and all times.
 dump() { "$difftree" dump -i "$1"; }
 

@@ -22,6 +22,7 @@ one() {
 	at="$name ($n layers, $3)"
 	mkdir "$m"
 	dump_lowers "$name" >"$scratch/$name.before"
+	case $option in *basecache*) keep "$at: a view of the layers is kept" "$scratch/cache" ;; esac
 	mnt "$m" -o "lowerdir=$lowers,upperdir=$scratch/$name.upper,allow_other$option"
 	alike "$at: is what the layers stand for" "$m" "$scratch/$name/merged"
 	# shellcheck disable=SC2086
@@ -45,7 +46,7 @@ one() {
 
 one single 1 overlay 40
 one three 3 mixed 25
-one oci 3 oci 25
-one many 120 mixed 6
+one oci 3 oci 25 ",basecache=$scratch/cache"
+one many 120 mixed 6 ",basecache=$scratch/cache"
 one writeback 3 overlay 25 ,writeback -w
 finish

@@ -18,6 +18,7 @@ noinst_PROGRAMS += tests/e2e/treesum
 e2e_tests += tests/e2e/bench_compare.sh
 noinst_PROGRAMS += tests/e2e/reporter
 e2e_tests += \
+	tests/e2e/base_cache.sh \
 	tests/e2e/big_lower_file.sh \
 	tests/e2e/debian_root.sh \
 	tests/e2e/full_disk.sh \

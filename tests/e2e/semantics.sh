@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The promises of doc/semantics.md over a mount: on 1, 3 and 120 lowers, on a fresh upper and after a remount.
+# The promises of doc/semantics.md over a mount: on 1, 3 and 120 lowers, on a fresh upper and after a remount; on the
+# three with a kept view of them.
 . "$(dirname "$0")/lib.sh"
 
 need_root
@@ -45,11 +46,16 @@ try() {
 mkdir "$scratch/mnt"
 for n in 1 3 120; do
 	stack "$n"
-	mnt "$scratch/mnt" -o "lowerdir=$(lowers "$n"),upperdir=$scratch/upper$n"
+	cache=
+	if [ "$n" = 3 ]; then
+		check 'a view of three lowers is kept' "$VENEER" index -l "$scratch/3/0" -l "$scratch/3/1" -l "$scratch/3/2" -c "$scratch/cache"
+		cache=,basecache=$scratch/cache
+	fi
+	mnt "$scratch/mnt" -o "lowerdir=$(lowers "$n"),upperdir=$scratch/upper$n$cache"
 	try fresh "$n"
 	unmnt "$scratch/mnt"
 	check "the upper is clean ($n lowers)" "$VENEER" check "$scratch/upper$n"
-	mnt "$scratch/mnt" -o "lowerdir=$(lowers "$n"),upperdir=$scratch/upper$n"
+	mnt "$scratch/mnt" -o "lowerdir=$(lowers "$n"),upperdir=$scratch/upper$n$cache"
 	try again "$n"
 	unmnt "$scratch/mnt"
 	check "and so it is after the remount ($n lowers)" "$VENEER" check "$scratch/upper$n"
