@@ -161,7 +161,7 @@ void ovl_data_drop_dead(struct ovl_tree *t, struct ovl_node *n, unsigned held)
 	vn_autounlock_rw pthread_rwlock_t *lock = NULL;
 	struct ovl_own *own = ovl_own(n);
 
-	if (!own || !own->dead || ovl_is_dir(n))
+	if (!own || !own->dead || !ovl_has_bytes(n))
 		return;
 	lock = vn_lock_wr(&n->lock);
 	pthread_mutex_lock(&t->pin_lock);

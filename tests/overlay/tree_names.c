@@ -322,10 +322,34 @@ START_TEST(N12_a_file_hides_a_directory_and_the_reverse)
 }
 END_TEST
 
+START_TEST(unlinked_names_of_every_type_that_a_client_still_holds_are_forgotten)
+{
+	static const char *const names[] = { "file", "link", "pipe", "device" };
+	uint64_t held[4];
+	struct engine e;
+
+	engine_init(&e, 1);
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "file", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "file", 0, "text"), 0);
+	ck_assert_int_eq(e_symlink(&e, "target", "link"), 0);
+	ck_assert_int_eq(e_mknod(&e, "pipe", S_IFIFO | 0644, 0, 0), 0);
+	ck_assert_int_eq(e_mknod(&e, "device", S_IFCHR | 0644, 1, 3), 0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(e_node(&e, names[i], &held[i]), 0);
+		ck_assert_int_eq(e_unlink(&e, names[i]), 0);
+		e.fs->ops->forget(e.fs, &e.ctx, held[i], 1);
+	}
+	e_names(&e, "", "");
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_names", N1_a_lookup_shows_the_top_layer, N3_creating_over_a_whiteout_is_fresh_and_opaque,
 	      N4_removed_lower_names_stay_away, N5_rmdir_counts_lower_names_and_not_whiteouts,
 	      N6_rename_of_directories_follows_the_rules, N7_rename_flags,
 	      N8_a_renamed_lower_directory_keeps_its_children,
 	      N9_any_bytes_make_a_name_and_markers_are_plain_in_the_upper,
 	      N10_moving_a_directory_changes_both_parents_links, N11_hard_links,
-	      N12_a_file_hides_a_directory_and_the_reverse)
+	      N12_a_file_hides_a_directory_and_the_reverse,
+	      unlinked_names_of_every_type_that_a_client_still_holds_are_forgotten)
