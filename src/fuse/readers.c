@@ -110,8 +110,10 @@ static void readers_judge(struct vf_readers *r, struct vf_reader *me, uint32_t p
 {
 	unsigned changes;
 
-	me->changes += slow || pid != me->pid;
-	me->pid = pid;
+	/* A FORGET is nobody's. */
+	me->changes += slow || (pid && pid != me->pid);
+	if (pid)
+		me->pid = pid;
 	if (++me->requests < WINDOW)
 		return;
 	changes = me->changes;
