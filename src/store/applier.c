@@ -203,7 +203,9 @@ int applier_flush_locked(struct store *s)
 
 	if (rc || (a->flushed == visible && !a->ndead))
 		return rc;
-	rc = s->is_volatile ? 0 : stock_flush_names(s);
+	rc = birth_locked(s);
+	if (!rc && !s->is_volatile)
+		rc = stock_flush_names(s);
 	if (!rc)
 		rc = writer_flush(&s->writer);
 	if (rc) {
@@ -386,8 +388,10 @@ static int applier_work(struct store *s, bool quiet)
 	int rc = 0;
 
 	pthread_mutex_lock(&s->write_lock);
+	if (!store_failed(s))
+		rc = birth_locked(s);
 	l = applier_look_locked(s);
-	if (!store_failed(s) && __atomic_load_n(&s->applier.reserve, __ATOMIC_RELAXED))
+	if (!rc && !store_failed(s) && __atomic_load_n(&s->applier.reserve, __ATOMIC_RELAXED))
 		rc = applier_reserve(s);
 	if (!rc && applier_apply_due_locked(s, &l)) {
 		rc = applier_drain_locked(s);

@@ -146,7 +146,9 @@ static int settle_durable(struct store *s, uint64_t seq)
 
 	if (s->is_volatile || store_durable(s) >= seq)
 		return 0;
-	rc = stock_flush_names(s);
+	rc = birth_wait(s);
+	if (!rc)
+		rc = stock_flush_names(s);
 	if (!rc)
 		rc = ring_flush(&s->ring, seq);
 	if (rc)

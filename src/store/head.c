@@ -370,8 +370,10 @@ int head_commit(struct store *s, struct chain *c, const char *kind, uint64_t id)
 static int head_quiesce(struct store *s)
 {
 	for (;;) {
-		int rc = applier_drain_locked(s);
+		int rc = birth_locked(s);
 
+		if (!rc)
+			rc = applier_drain_locked(s);
 		if (!rc)
 			rc = applier_flush_locked(s);
 		if (rc)

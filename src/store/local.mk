@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += libstore.la
 libstore_la_SOURCES = \
 	src/store/applier.c \
 	src/store/batch.c src/store/batch.h \
+	src/store/birth.c \
 	src/store/chain.c src/store/chain.h \
 	src/store/change.c \
 	src/store/check.c \

@@ -158,7 +158,7 @@ static int open_threads(struct store *s, struct vn_err *err)
 		rc = stock_start(s);
 	if (!rc && faccessat(s->dirfd, "trash", F_OK, 0) == 0)
 		stock_empty_trash(s);
-	if (!rc && !s->clean_start)
+	if (!rc && (!s->clean_start || s->reborn))
 		stock_sweep(s, s->datas.next);
 	return rc ? vn_err_sys(err, rc, "cannot start the store's threads") : 0;
 }
@@ -471,7 +471,9 @@ int store_meta_set_all(struct store *s, const struct store_fact *facts, size_t n
 	held = vn_lock(&s->write_lock);
 	rc = open_meta_write(&s->writer, facts, n);
 	reader_changed(s->order[0].reader);
-	return rc ? rc : writer_flush(&s->writer);
+	if (rc || __atomic_load_n(&s->unborn, __ATOMIC_RELAXED))
+		return rc;
+	return writer_flush(&s->writer);
 }
 
 int store_meta_set(struct store *s, const char *key, const char *value)

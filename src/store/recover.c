@@ -172,7 +172,7 @@ static int recover_transaction(struct store *s, struct batch *b, uint64_t applie
 		rc = fault_hit(FAULT_STEP);
 	if (!rc)
 		rc = writer_commit(&s->writer);
-	if (!rc)
+	if (!rc && !(s->unborn && s->clean_start))
 		rc = writer_flush(&s->writer);
 	if (rc)
 		writer_rollback(&s->writer);
@@ -232,6 +232,8 @@ int recover_head(struct store *s, struct vn_err *err)
 	if (rc)
 		return vn_err_set(err, -EUCLEAN, "%s/index.db lacks the journal's position", s->path);
 	s->ring.salt = ring_salt(s->uuid, s->journal_epoch);
+	if (s->unborn)
+		birth_again(s);
 	if (s->clean_start) {
 		rc = recover_commit(s, NULL, applied);
 		if (rc)

@@ -134,7 +134,7 @@ static int repair_journal(struct repair *r, int dirfd)
 	if (!rc)
 		rc = index_uuid(db, "upper", upper);
 	if (!rc && ring_open(&ring, dirfd, upper)) {
-		rc = ring_create(dirfd, upper, RING_DEFAULT);
+		rc = ring_create(dirfd, upper, RING_DEFAULT, false);
 		if (!rc)
 			rc = ring_flush_new(dirfd);
 		if (!rc)

@@ -42,8 +42,14 @@ struct ring {
 
 void ring_init(struct ring *r);
 void ring_fini(struct ring *r);
-/* Makes `journal` in a directory, prewritten, its bytes on their way to the disk; replaces one that is there. */
-int ring_create(int dirfd, const uint8_t uuid[16], uint64_t size);
+/*
+ * Makes `journal` in a directory, prewritten, its bytes on their way to the disk;
+ * replaces one that is there. `later`: its space is only allocated, and
+ * ring_prewrite_rest() will be called.
+ */
+int ring_create(int dirfd, const uint8_t uuid[16], uint64_t size, bool later);
+/* Prewrites what lies ahead of the head, in the first round. Takes the append lock for a little at a time. */
+int ring_prewrite_rest(struct ring *r);
 /* Flushes a new journal, and the directory. */
 int ring_flush_new(int dirfd);
 /* Opens it. -EUCLEAN: not a journal, damaged or short; -ESTALE: of another upper. */

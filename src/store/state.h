@@ -81,6 +81,8 @@ struct store {
 	int dirfd, lockfd;
 	bool made_dir, making; /* while a new upper is being made: the directory, or its contents, are ours to undo */
 	bool has_head, readonly, is_volatile, clean_start, shared;
+	bool unborn; /* atomic: what was made at opening has not been flushed (birth.c) */
+	bool reborn; /* it was found so: data files of a lost time may be there */
 	bool at_snapshot; /* order[0] is the snapshot that was asked for */
 	uint8_t uuid[16];  /* of the head's index */
 	uint8_t upper[16]; /* of the directory: the ring's identity */
@@ -126,6 +128,14 @@ int applier_drain_locked(struct store *s);
 /* Flushes the index's log and reclaims ring space. write_lock held. */
 int applier_flush_locked(struct store *s);
 
+/* birth.c */
+/* Prewrites and flushes a new upper that has not been. A failure turns the store read-only. write_lock held. */
+int birth_locked(struct store *s);
+/* The same for whoever needs durability; takes write_lock if there is anything to do. */
+int birth_wait(struct store *s);
+/* Before a new salt is begun over an upper that was left unborn. Nobody else is there yet. */
+void birth_again(struct store *s);
+
 /* numbers.c */
 /* Reserves further blocks where needed; durable on return. write_lock held. */
 int numbers_reserve_locked(struct store *s, bool force);
@@ -165,7 +175,7 @@ struct index_facts {
 	const uint8_t *uuid, *upper;
 	const char *parents; /* NULL: none */
 	uint64_t next_ino, next_data, applied, epoch, journal_epoch;
-	bool clean;
+	bool clean, unborn;
 };
 /* Makes an empty index.db with the right mode; leaves one that is there. */
 int index_make_file(int dirfd, const char *name);

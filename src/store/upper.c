@@ -46,6 +46,8 @@ static int index_facts_write(sqlite3 *db, const struct index_facts *f)
 		rc = meta_set_text(db, "parents", f->parents);
 	for (size_t i = 0; !rc && i < VN_ARRAY_LEN(numbers); i++)
 		rc = meta_set(db, numbers[i].key, numbers[i].value);
+	if (!rc && f->unborn)
+		rc = meta_set(db, "unborn", 1);
 	return rc;
 }
 
@@ -78,7 +80,7 @@ static int upper_create_index(struct store *s, const struct store_config *config
 {
 	vn_autofree char *parents = NULL;
 	struct index_facts f = { .uuid = s->uuid, .upper = s->upper, .next_ino = STORE_INO_FIRST, .next_data = 1,
-				 .clean = true };
+				 .clean = true, .unborn = true };
 	int rc = parents_text(s, at, config->nparents, &parents);
 
 	for (size_t i = 1; i < s->norder; i++) {
@@ -90,9 +92,8 @@ static int upper_create_index(struct store *s, const struct store_config *config
 }
 
 /*
- * A new upper. An index that has tables but no whole journal beside it is clean
- * (nothing was ever acknowledged), so a power cut in here costs nothing: the
- * flushes come last and together.
+ * A new upper, unflushed (birth.c). A data directory that is there already is what
+ * a power cut has left of an earlier try.
  */
 static int upper_create(struct store *s, const struct store_config *config, sqlite3 *db, const size_t *at,
 			struct vn_err *err)
@@ -104,21 +105,36 @@ static int upper_create(struct store *s, const struct store_config *config, sqli
 		return vn_err_set(err, -EINVAL, "a journal has 256 KiB to 1 GiB, not %" PRIu64 " bytes", size);
 	if (!rc)
 		rc = layout_uuid_new(s->uuid);
-	if (!rc && mkdirat(s->dirfd, "data", 0700) < 0 && errno != EEXIST)
-		rc = -errno;
+	if (!rc && mkdirat(s->dirfd, "data", 0700) < 0)
+		rc = errno == EEXIST ? 0 : -errno, s->reborn = true;
 	if (!rc)
-		rc = ring_create(s->dirfd, s->upper, size - size % 4096);
+		rc = ring_create(s->dirfd, s->upper, size - size % 4096, true);
 	if (!rc)
 		rc = reserve_make(s);
 	if (!rc)
 		rc = upper_create_index(s, config, db, at);
-	if (!rc && !s->is_volatile)
-		rc = index_flush(db);
-	if (!rc && !s->is_volatile)
-		rc = ring_flush_new(s->dirfd);
+	s->unborn = !rc;
 	if (store_no_space(rc))
 		return vn_err_set(err, rc, "cannot make an upper in %s: the file system is full (an upper needs some 20 MB)", s->path);
 	return rc ? vn_err_sys(err, rc, "cannot make an upper in %s", s->path) : 0;
+}
+
+/* Behind whatever numbers the time that was lost has given out. */
+static int upper_unborn(struct store *s, sqlite3 *db)
+{
+	uint64_t unborn = 0;
+	int rc = meta_get(db, "unborn", &unborn);
+
+	if (rc && rc != -ENOENT)
+		return rc;
+	if (unborn && !s->unborn)
+		s->reborn = true;
+	s->unborn = unborn;
+	if (s->reborn) {
+		s->inos.next += s->inos.block;
+		s->datas.next += s->datas.block;
+	}
+	return 0;
 }
 
 static int upper_head_meta(struct store *s, sqlite3 *db, struct vn_err *err)
@@ -138,6 +154,8 @@ static int upper_head_meta(struct store *s, sqlite3 *db, struct vn_err *err)
 		rc = meta_get(db, "clean", &clean);
 	if (!rc)
 		rc = meta_get(db, "volatile", &was_volatile);
+	if (!rc)
+		rc = upper_unborn(s, db);
 	if (rc)
 		return vn_err_set(err, -EUCLEAN, "%s/index.db lacks its identity; it is damaged", s->path);
 	if (was_volatile && !clean)
@@ -150,14 +168,15 @@ static int upper_head_meta(struct store *s, sqlite3 *db, struct vn_err *err)
 	return 0;
 }
 
-/* After a clean end the ring holds nothing, so a lost or damaged one is made again. */
+/* After a clean end, or before anything was confirmed, a lost or damaged ring is made again. */
 static int upper_ring(struct store *s, const struct store_config *config, struct vn_err *err)
 {
 	uint64_t size = config->journal_size ? config->journal_size : RING_DEFAULT;
 	int rc = ring_open(&s->ring, s->dirfd, s->upper);
 
-	if ((rc == -ENOENT || rc == -EUCLEAN || rc == -ESTALE) && s->clean_start) {
-		rc = ring_create(s->dirfd, s->upper, size - size % 4096);
+	if ((rc == -ENOENT || rc == -EUCLEAN || rc == -ESTALE) &&
+	    (s->clean_start || s->unborn)) {
+		rc = ring_create(s->dirfd, s->upper, size - size % 4096, false);
 		if (!rc && !s->is_volatile)
 			rc = ring_flush_new(s->dirfd);
 		if (!rc)
@@ -216,6 +235,8 @@ int upper_open_head(struct store *s, const struct store_config *config, const si
 		sqlite3_close(db);
 		return rc;
 	}
+	if (s->unborn)
+		mkdirat(s->dirfd, "data", 0700); /* whose name a power cut may have lost */
 	s->order[0].datafd = openat(s->dirfd, "data", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->order[0].datafd < 0) {
 		rc = -errno;

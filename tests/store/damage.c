@@ -123,6 +123,7 @@ static void make(bool killed)
 		store_change_init(&c);
 		store_change_inode(&c, &root);
 		store_commit(s, &c, NULL);
+		store_settle(s, true); /* once it has been flushed, its journal is needed */
 		for (int i = 0; i < FILES; i++) {
 			snprintf(n, sizeof(n), "file%d", i);
 			help_create(s, 1, n);

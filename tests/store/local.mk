@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/store; link $(test_libs) and $(store_libs).
-store_tests = tests/store/store tests/store/damage tests/store/layers tests/store/merge tests/store/snapshots tests/store/space
+store_tests = tests/store/store tests/store/birth tests/store/damage tests/store/layers tests/store/merge tests/store/snapshots tests/store/space
 unit_tests += $(store_tests)
 power_tests += tests/store/power
 concurrent_tests += $(store_tests)
 
 tests_store_store_SOURCES = tests/store/store.c tests/store/help.h
 tests_store_store_LDADD = $(test_libs) $(store_libs)
+tests_store_birth_SOURCES = tests/store/birth.c tests/store/help.h
+tests_store_birth_LDADD = $(test_libs) $(store_libs)
 tests_store_layers_SOURCES = tests/store/layers.c tests/store/help.h
 tests_store_layers_LDADD = $(test_libs) $(store_libs)
 tests_store_snapshots_SOURCES = tests/store/snapshots.c tests/store/help.h
