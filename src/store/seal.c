@@ -11,10 +11,22 @@
 #include <stdio.h>
 #include <string.h>
 
+/* UPPER@NAME has to be told apart, and a list of names has to be readable. */
+static bool seal_name_is_plain(const char *name)
+{
+	for (const char *p = name; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '/' || *p == '@')
+			return false;
+	}
+	return true;
+}
+
 static int seal_check_name(struct store *s, const char *name, struct vn_err *err)
 {
 	if (!*name || strlen(name) > 255)
 		return vn_err_set(err, -EINVAL, "a snapshot's name has 1 to 255 bytes");
+	if (!seal_name_is_plain(name))
+		return vn_err_set(err, -EINVAL, "a snapshot's name may not have '/', '@' or control characters");
 	for (size_t i = 1; i < s->norder; i++) {
 		if (!strcmp(s->order[i].name, name))
 			return vn_err_set(err, -EEXIST, "%s has a snapshot named %s already", s->path, name);

@@ -300,7 +300,8 @@ struct store_delta_info {
  * Seals the head under `name` and starts a new one (S1, S3). The caller has
  * stopped all verbs and settled sizes; data numbers and rows of the old head are
  * from then on those of delta *id. Orphans move to the new head. Either the
- * state before or the state after, whatever dies. -EEXIST: the name is taken.
+ * state before or the state after, whatever dies. -EEXIST: the name is taken;
+ * -EINVAL: it is empty, too long, or has '/', '@' or control characters.
  */
 int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *err);
 /*
