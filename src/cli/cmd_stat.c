@@ -56,6 +56,9 @@ static void stat_print_server(const json_t *o)
 		printf("mount     %s\n", json_string_value(json_object_get(o, "mount")));
 	if (json_is_string(json_object_get(o, "upper")))
 		printf("upper     %s\n", json_string_value(json_object_get(o, "upper")));
+	if (json_is_integer(json_object_get(o, "guest_status")))
+		printf("guest     its command ended with status %" JSON_INTEGER_FORMAT "\n",
+		       json_integer_value(json_object_get(o, "guest_status")));
 	json_array_foreach(json_object_get(o, "lowers"), i, lower)
 		printf("%s%s\n", i ? "          " : "lower     ", json_string_value(lower));
 }

@@ -8,6 +8,7 @@
 #ifndef CLI_SERVE_H
 #define CLI_SERVE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -47,6 +48,7 @@ struct serve {
 	struct sandbox sandbox;
 	bool keeper, init, no_readdirplus, syslog;
 	bool made_socket;           /* the path is ours to remove */
+	atomic_int guest_status;    /* that the guest's first process told; -1: nothing yet */
 	enum vn_log_level level;
 	struct words ignored;       /* options of virtiofsd without a meaning here */
 };

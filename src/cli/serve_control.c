@@ -56,6 +56,7 @@ static void stats_of(void *arg, const struct vf_session *session)
 		.nlowers = c->serve->layers.lowers.n,
 		.before = &c->before,
 	};
+	int status = atomic_load(&c->serve->guest_status);
 	struct vf_stats now;
 
 	call->rc = session ? 0 : -ENOTCONN;
@@ -65,6 +66,7 @@ static void stats_of(void *arg, const struct vf_session *session)
 	if (now.messages < c->before.messages)
 		c->before = (struct vf_stats){0};
 	source.since = c->since;
+	source.guest_status = status < 0 ? NULL : &status;
 	call->text = stats_json(&source);
 	if (!call->text)
 		call->rc = -ENOMEM;

@@ -118,6 +118,7 @@ void serve_init(struct serve *s, const struct cmd *cmd, int argc, char **argv)
 		.workers = DEFAULT_WORKERS,
 		.poll_us = DEFAULT_POLL_US,
 		.keeper = true,
+		.guest_status = -1,
 		.level = VN_LOG_WARN,
 	};
 	mount_options_init(&s->mount);

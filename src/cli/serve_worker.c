@@ -190,9 +190,18 @@ static int run_source(struct serve *s, struct vhost_device *d, int stop, struct 
 	return rc;
 }
 
+/* A guest may tell it as often as it likes; the last one counts. */
+static void guest_ended(void *arg, int status)
+{
+	struct serve *s = arg;
+
+	if (atomic_exchange(&s->guest_status, status & 0xff) < 0)
+		vn_info("the guest's command ended with status %d", status & 0xff);
+}
+
 static int serve_device(struct serve *s, struct ovl_tree *t, struct serve_mount *mount, int stop, struct vn_err *err)
 {
-	struct vf_session_config session = {.fs = ovl_fs(t)};
+	struct vf_session_config session = {.fs = ovl_fs(t), .exit_status = guest_ended, .exit_arg = s};
 	struct vhost_device_config config = {
 		.fs = ovl_fs(t),
 		.session = &session,

@@ -85,7 +85,8 @@ char *stats_json(const struct stats_source *s)
 	if (!o || json_object_set_new(o, "pid", json_integer(getpid())) < 0 ||
 	    json_object_set_new(o, "since", json_integer((json_int_t)s->since)) < 0 ||
 	    (s->mount && out_json_name(o, "mount", s->mount) < 0) ||
-	    (s->upper && out_json_name(o, "upper", s->upper) < 0) || json_object_set_new(o, "lowers", stats_lowers(s)) < 0 ||
+	    (s->upper && out_json_name(o, "upper", s->upper) < 0) ||
+	    (s->guest_status && json_object_set_new(o, "guest_status", json_integer(*s->guest_status)) < 0) || json_object_set_new(o, "lowers", stats_lowers(s)) < 0 ||
 	    json_object_set_new(o, "messages", stats_messages(s, &in, &out, &errors)) < 0 ||
 	    json_object_set_new(o, "traffic", stats_traffic(s, in, out, errors)) < 0 ||
 	    json_object_set_new(o, "cache", stats_cache(s->tree)) < 0)

@@ -18,6 +18,7 @@ struct stats_source {
 	size_t nlowers;
 	time_t since;                  /* when counting began */
 	const struct vf_stats *before; /* what had been counted by then */
+	const int *guest_status;       /* what a guest's command ended with; NULL: nothing was told */
 };
 
 /* malloc()ed text with a newline at the end; NULL without memory. */

@@ -9,6 +9,7 @@
 #include "fuse/request.h"
 
 #define IOCTL_MAX 65536
+#define EXIT_STATUS_IOCTL 0x7602
 
 static ssize_t attr_reply(struct vf_request *r, int err, const struct vn_attr *a)
 {
@@ -185,6 +186,12 @@ static ssize_t ioctl_call(struct vf_request *r, void *in, void *out)
 	return n;
 }
 
+/* The request is the guest's first process's, but everybody in the guest can make it, as in libkrun's world. */
+static bool ioctl_is_exit_status(const struct vf_request *r)
+{
+	return r->in.ioctl.cmd == EXIT_STATUS_IOCTL && r->node == FUSE_ROOT_ID && r->s->exit_status;
+}
+
 ssize_t vf_op_ioctl(struct vf_request *r)
 {
 	const struct fuse_ioctl_in *q = &r->in.ioctl;
@@ -196,6 +203,10 @@ ssize_t vf_op_ioctl(struct vf_request *r)
 		return -E2BIG;
 	if (q->flags & FUSE_IOCTL_UNRESTRICTED)
 		return -EINVAL;
+	if (ioctl_is_exit_status(r)) {
+		r->s->exit_status(r->s->exit_arg, (int)q->arg);
+		return 0;
+	}
 	mem = calloc(1, (size_t)q->in_size + q->out_size + 1);
 	if (!mem)
 		return -ENOMEM;

@@ -64,6 +64,8 @@ struct vf_session {
 	struct vn_fs_session *fs_session;
 	struct vf_policy policy;
 	uint64_t carrier_flags;
+	void (*exit_status)(void *arg, int status);
+	void *exit_arg;
 	_Atomic uint64_t flags; /* agreed at INIT */
 	_Atomic uint32_t minor; /* 0: no INIT yet; written after flags */
 	_Atomic unsigned changes;

@@ -75,6 +75,8 @@ int vf_session_new(const struct vf_session_config *config, struct vf_session **o
 	s->policy = config->policy;
 	s->dax = config->dax;
 	s->carrier_flags = config->carrier_flags;
+	s->exit_status = config->exit_status;
+	s->exit_arg = config->exit_arg;
 	err = session_check_policy(&s->policy);
 	if (!err)
 		err = session_begin(s, config);

@@ -59,6 +59,12 @@ struct vf_session_config {
 	struct vn_notify notify; /* handed to the file system; callbacks may be NULL */
 	struct vf_dax dax;
 	uint64_t carrier_flags; /* INIT flags that the transport offers besides: FUSE_OVER_IO_URING */
+	/*
+	 * The guest's first process tells the status of its command, by the ioctl 0x7602 on
+	 * the root directory. Any thread. NULL: the request is unknown (ENOTTY).
+	 */
+	void (*exit_status)(void *arg, int status);
+	void *exit_arg;
 };
 
 /*

@@ -3,6 +3,8 @@
 #ifndef LIB_LIB_H
 #define LIB_LIB_H
 
+#include <pthread.h>
+
 #include "base/err.h"
 #include "fuse/fuse_server.h"
 #include "overlay/overlay.h"
@@ -10,11 +12,16 @@
 
 struct veneer {
 	struct ovl_tree *tree;
+	pthread_mutex_t lock;            /* guards sessions */
+	struct veneer_session *sessions; /* all that live */
 };
 
 struct veneer_session {
 	struct veneer *v;
 	struct vf_session *vf;
+	struct veneer_session *next; /* of the tree */
+	uint64_t id;
+	bool writeback;
 	struct veneer_callbacks callbacks; /* ours: members that the caller's version lacks are NULL */
 };
 

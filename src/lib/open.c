@@ -31,18 +31,46 @@ int lib_copy(void *to, size_t own, const void *from, size_t size)
 	return 0;
 }
 
-static void open_virtuals(struct ovl_virtual *to, const struct veneer_virtual *from, size_t n)
+#define FLAGS_KNOWN (VENEER_READONLY | VENEER_CREATE | VENEER_VOLATILE | VENEER_NOACL | VENEER_ACCEPT_CHANGED)
+
+static int open_virtual(struct ovl_virtual *to, const struct veneer_virtual *v, struct vn_err *err)
 {
-	for (size_t i = 0; i < n; i++)
-		to[i] = (struct ovl_virtual){
-			.path = from[i].path, .host_file = from[i].host_file, .bytes = from[i].bytes,
-			.size = from[i].length, .read = from[i].read, .arg = from[i].arg, .mode = from[i].mode,
-			.one_shot = from[i].one_shot, .live = from[i].live,
-		};
+	if (!v->path)
+		return vn_err_set(err, -EINVAL, "a virtual file has no path");
+	if (!!v->host_file + !!v->bytes + !!v->read != 1)
+		return vn_err_set(err, -EINVAL, "virtual file '%s': say with exactly one of host_file, bytes and read what is in it",
+				  v->path);
+	*to = (struct ovl_virtual){
+		.path = v->path, .host_file = v->host_file, .bytes = v->bytes, .size = v->length, .read = v->read,
+		.arg = v->arg, .mode = v->mode, .one_shot = v->one_shot, .live = v->live,
+	};
+	return 0;
+}
+
+/* The caller's array has elements of the caller's size. */
+static int open_virtuals(struct ovl_virtual *to, const struct veneer_config *c, struct vn_err *err)
+{
+	size_t size = c->virtual_size ? c->virtual_size : sizeof(struct veneer_virtual);
+	const char *from = (const char *)c->virtuals;
+	int r = 0;
+
+	for (size_t i = 0; i < c->nvirtuals && !r; i++, from += size) {
+		struct veneer_virtual v;
+
+		r = lib_copy(&v, sizeof(v), from, size);
+		if (!r)
+			r = open_virtual(&to[i], &v, err);
+		else
+			vn_err_set(err, r, "veneer_config.virtual_size is not the size of the struct");
+	}
+	return r;
 }
 
 static int open_tree(struct veneer *v, const struct veneer_config *c, struct vn_err *err)
 {
+	if (c->flags & ~FLAGS_KNOWN)
+		return vn_err_set(err, -EINVAL, "veneer_config.flags has bits that this library (%s) does not know: 0x%x",
+				  veneer_version(), c->flags & ~FLAGS_KNOWN);
 	struct ovl_config config = {
 		.lowers = c->lowers, .nlowers = c->nlowers, .upper = c->upper,
 		.create_upper = c->flags & VENEER_CREATE, .readonly = c->flags & VENEER_READONLY,
@@ -54,9 +82,9 @@ static int open_tree(struct veneer *v, const struct veneer_config *c, struct vn_
 	vn_autofree struct ovl_virtual *virtuals = calloc(c->nvirtuals + 1, sizeof(*virtuals));
 	if (!virtuals)
 		return vn_err_set(err, -ENOMEM, "out of memory");
-	open_virtuals(virtuals, c->virtuals, c->nvirtuals);
 	config.virtuals = virtuals;
-	return ovl_open(&config, &v->tree, err);
+	int r = open_virtuals(virtuals, c, err);
+	return r ? r : ovl_open(&config, &v->tree, err);
 }
 
 int veneer_open(const struct veneer_config *config, struct veneer **out, struct veneer_error *error)
@@ -73,6 +101,7 @@ int veneer_open(const struct veneer_config *config, struct veneer **out, struct 
 		free(v);
 		return lib_error(error, r, &err);
 	}
+	pthread_mutex_init(&v->lock, NULL);
 	*out = v;
 	return 0;
 }
@@ -80,6 +109,7 @@ int veneer_open(const struct veneer_config *config, struct veneer **out, struct 
 int veneer_close(struct veneer *v)
 {
 	int r = ovl_close(v->tree);
+	pthread_mutex_destroy(&v->lock);
 	free(v);
 	return r;
 }

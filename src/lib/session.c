@@ -70,6 +70,14 @@ static int dax_unmap(void *arg, uint64_t moffset, uint64_t len)
 	return s->callbacks.unmap(s->callbacks.arg, moffset, len);
 }
 
+/* ---- the guest's end ---- */
+
+static void exit_status(void *arg, int status)
+{
+	struct veneer_session *s = arg;
+	s->callbacks.exit_status(s->callbacks.arg, status);
+}
+
 /* ---- begin and end ---- */
 
 static void session_configure(struct veneer_session *s, const struct veneer_session_config *c,
@@ -86,15 +94,61 @@ static void session_configure(struct veneer_session *s, const struct veneer_sess
 	if (s->callbacks.notify)
 		vf->notify = (struct vn_notify){ .arg = s, .inval_inode = notify_inode, .inval_entry = notify_entry,
 						 .delete_entry = notify_delete, .inval_all = notify_all };
+	if (s->callbacks.exit_status) {
+		vf->exit_status = exit_status;
+		vf->exit_arg = s;
+	}
 	if (s->callbacks.map && s->callbacks.unmap)
 		vf->dax = (struct vf_dax){ .arg = s, .size = s->callbacks.window_size, .map = dax_map, .unmap = dax_unmap };
+}
+
+/* Two clients with one id would give back each other's files; a client that holds writes back is alone. */
+static int session_join(struct veneer *v, struct veneer_session *s)
+{
+	vn_autounlock pthread_mutex_t *held = vn_lock(&v->lock);
+
+	for (struct veneer_session *o = v->sessions; o; o = o->next) {
+		if (o->id == s->id)
+			return -EEXIST;
+		if (o->writeback || s->writeback)
+			return -EBUSY;
+	}
+	s->next = v->sessions;
+	v->sessions = s;
+	return 0;
+}
+
+static void session_leave(struct veneer *v, struct veneer_session *s)
+{
+	vn_autounlock pthread_mutex_t *held = vn_lock(&v->lock);
+	struct veneer_session **at = &v->sessions;
+
+	while (*at && *at != s)
+		at = &(*at)->next;
+	if (*at)
+		*at = s->next;
+}
+
+/* Joins first: what the file system knows by the id is not touched when it is in use. */
+static int session_begin(struct veneer_session *s, const struct veneer_session_config *c)
+{
+	struct vf_session_config vf = { 0 };
+	session_configure(s, c, &vf);
+	s->id = vf.id;
+	s->writeback = c->writeback;
+	int r = session_join(s->v, s);
+	if (r)
+		return r;
+	r = vf_session_new(&vf, &s->vf);
+	if (r)
+		session_leave(s->v, s);
+	return r;
 }
 
 int veneer_session_new(struct veneer *v, const struct veneer_session_config *config,
 		       const struct veneer_callbacks *callbacks, struct veneer_session **out)
 {
 	struct veneer_session_config c = { .id = SESSION_ID_DEFAULT, .entry_timeout_s = UINT32_MAX };
-	struct vf_session_config vf = { 0 };
 	struct veneer_session *s = calloc(1, sizeof(*s));
 	int r = s ? 0 : -ENOMEM;
 	if (!r && config)
@@ -103,8 +157,7 @@ int veneer_session_new(struct veneer *v, const struct veneer_session_config *con
 		r = lib_copy(&s->callbacks, sizeof(s->callbacks), callbacks, callbacks->size);
 	if (!r) {
 		s->v = v;
-		session_configure(s, &c, &vf);
-		r = vf_session_new(&vf, &s->vf);
+		r = session_begin(s, &c);
 	}
 	if (r)
 		free(s);
@@ -118,6 +171,7 @@ void veneer_session_free(struct veneer_session *s, int keep)
 	if (!s)
 		return;
 	vf_session_free(s->vf, keep);
+	session_leave(s->v, s);
 	free(s);
 }
 
@@ -261,6 +315,15 @@ static int state_hold(struct vn_fs_session *fs, const char *body, size_t len, ui
 	return 0;
 }
 
+static int state_session_error(int r, struct vn_err *err)
+{
+	if (r == -EEXIST)
+		return vn_err_set(err, r, "a session with this id lives: free it first, or give this one another id");
+	if (r == -EBUSY)
+		return vn_err_set(err, r, "a session that caches writes has to be the tree's only one");
+	return vn_err_sys(err, r, "cannot begin a session");
+}
+
 int veneer_session_restore(struct veneer *v, const struct veneer_session_config *config,
 			   const struct veneer_callbacks *callbacks, const void *state, size_t length,
 			   struct veneer_session **out, struct veneer_error *error)
@@ -277,7 +340,7 @@ int veneer_session_restore(struct veneer *v, const struct veneer_session_config 
 	if (r)
 		return lib_error(error, r, &err);
 	if ((r = veneer_session_new(v, config, callbacks, &s)))
-		return lib_error(error, vn_err_sys(&err, r, "cannot begin a session"), &err);
+		return lib_error(error, state_session_error(r, &err), &err);
 	r = vf_session_restore(s->vf, body, h.vf_size);
 	if (r)
 		vn_err_set(&err, r, "the session state is damaged");

@@ -275,6 +275,7 @@ START_TEST(snapshots_can_be_made_and_listed)
 	ck_assert_int_eq(make_file(&w, "new"), 0);
 	ck_assert_int_eq(veneer_snapshot(w.v, "one", &error), 0);
 	ck_assert_int_eq(veneer_snapshot(w.v, "one", &error), -EEXIST);
+	ck_assert_int_eq(veneer_snapshot(w.v, "o/ne", &error), -EINVAL);
 	ck_assert_int_eq(veneer_log(w.v, count_one, &n), 0);
 	ck_assert_int_eq(n, 1);
 	ck_assert_int_eq(veneer_rollback(w.v, "one", &error), -EBUSY); /* this client cannot be told */
@@ -325,6 +326,98 @@ START_TEST(dax_maps_the_files_bytes)
 }
 END_TEST
 
-VN_CHECK_MAIN("lib/embed", requests_are_carried_out, what_is_no_request_is_an_error, many_threads_dispatch_at_once,
+static int told_status = -1;
+
+static void exit_status(void *arg, int status)
+{
+	(void)arg;
+	told_status = status;
+}
+
+START_TEST(the_guests_exit_status_is_told)
+{
+	const struct veneer_callbacks callbacks = { .size = sizeof(callbacks), .exit_status = exit_status };
+	const struct fuse_ioctl_in in = { .cmd = 0x7602, .arg = 42 };
+	struct world w;
+	world_open(&w, NULL, &callbacks);
+	uint64_t base = lookup(&w, "base");
+	ck_assert_int_eq(request(&w, FUSE_IOCTL, base, &in, sizeof(in), NULL, NULL, 0), -ENOTTY);
+	ck_assert_int_eq(told_status, -1);
+	ck_assert_int_eq(request(&w, FUSE_IOCTL, 1, &in, sizeof(in), NULL, NULL, 0), 0);
+	ck_assert_int_eq(told_status, 42);
+	world_close(&w);
+	world_open(&w, NULL, NULL);
+	ck_assert_int_eq(request(&w, FUSE_IOCTL, 1, &in, sizeof(in), NULL, NULL, 0), -ENOTTY);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(sessions_that_would_harm_each_other_are_refused)
+{
+	struct veneer_session_config config = { .size = sizeof(config), .id = 1 };
+	struct veneer_session *other;
+	struct world w;
+	world_open(&w, NULL, NULL);
+	ck_assert_int_eq(veneer_session_new(w.v, NULL, NULL, &other), -EEXIST);
+	ck_assert_int_eq(veneer_session_new(w.v, &config, NULL, &other), -EEXIST);
+	config.id = 2;
+	config.writeback = 1;
+	ck_assert_int_eq(veneer_session_new(w.v, &config, NULL, &other), -EBUSY);
+	veneer_session_free(w.s, 0);
+	ck_assert_int_eq(veneer_session_new(w.v, &config, NULL, &w.s), 0);
+	ck_assert_int_eq(veneer_session_new(w.v, NULL, NULL, &other), -EBUSY);
+	world_close(&w);
+}
+END_TEST
+
+START_TEST(configurations_that_make_no_sense_are_refused)
+{
+	struct veneer_virtual file = { .path = "/v", .bytes = "x", .length = 1, .host_file = "/etc/passwd" };
+	struct veneer_error error;
+	struct veneer *v;
+	struct world w;
+	world_open(&w, NULL, NULL);
+	world_close(&w);
+	w.config.virtuals = &file;
+	w.config.nvirtuals = 1;
+	ck_assert_int_eq(veneer_open(&w.config, &v, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "exactly one"));
+	file.bytes = file.host_file = NULL;
+	ck_assert_int_eq(veneer_open(&w.config, &v, &error), -EINVAL);
+	file = (struct veneer_virtual){ .bytes = "x" };
+	ck_assert_int_eq(veneer_open(&w.config, &v, &error), -EINVAL);
+	w.config.nvirtuals = 0;
+	w.config.flags |= 1u << 31;
+	ck_assert_int_eq(veneer_open(&w.config, &v, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "0x80000000"));
+	w.config.flags = 0;
+	w.config.size = 4;
+	ck_assert_int_eq(veneer_open(&w.config, &v, &error), -EINVAL);
+}
+END_TEST
+
+START_TEST(virtual_files_may_be_of_another_versions_size)
+{
+	struct {
+		struct veneer_virtual v;
+		char later[24];
+	} files[2] = { { { .path = "/one", .bytes = "1", .length = 1 }, "" }, { { .path = "/two", .bytes = "2", .length = 1 }, "" } };
+	struct world w;
+	world_open(&w, NULL, NULL);
+	world_close(&w);
+	w.config.virtuals = &files[0].v;
+	w.config.nvirtuals = 2;
+	w.config.virtual_size = sizeof(files[0]);
+	ck_assert_int_eq(veneer_open(&w.config, &w.v, NULL), 0);
+	ck_assert_int_eq(veneer_session_new(w.v, NULL, NULL, &w.s), 0);
+	init(&w);
+	ck_assert_int_eq(read_is(&w, lookup(&w, "two"), "2"), 0);
+	world_close(&w);
+}
+END_TEST
+
+VN_CHECK_MAIN("lib/embed", the_guests_exit_status_is_told, sessions_that_would_harm_each_other_are_refused,
+	      configurations_that_make_no_sense_are_refused, virtual_files_may_be_of_another_versions_size,
+	      requests_are_carried_out, what_is_no_request_is_an_error, many_threads_dispatch_at_once,
 	      a_change_through_one_session_is_told_to_the_other, a_suspended_client_keeps_its_nodeids,
 	      a_damaged_or_foreign_state_is_refused, snapshots_can_be_made_and_listed, dax_maps_the_files_bytes)

@@ -79,13 +79,15 @@ before=$(sums)
 stack=lowerdir=$layers/4:$layers/3:$layers/2:$layers/1:$layers/0,upperdir=$upper
 
 # --- the guest
-vm_serve "$scratch/socket" tree -o "$stack" --init
+vm_serve "$scratch/socket" tree -o "$stack" --init --log-level=info
 vm_case <<'END'
 run_root tree /init.krun
 END
 vm_append='VENEER_TMPFS="/tmp;/run" VENEER_CMD="sh /root/case"'
 vm_run 240
 is "$vm_report" 'VENEER-EXIT status=23' "the status of the guest's command"
+like "$(cat "$scratch/serve.log")" "the guest's command ended with status 23" 'the server is told, too'
+like "$("$VENEER" stat "$upper" 2>&1)" '^guest .*status 23' 'and shows it'
 said() { sed -n "s/^say $1 //p" <<<"$vm_out"; }
 is "$(said layer)" fourth 'the uppermost layer wins'
 is "$(said hidden)" 'issue man /usr/share/doc/only' 'whiteouts of both kinds and an opaque directory hide'
