@@ -59,10 +59,7 @@ static void stats_of(void *arg, const struct vf_session *session)
 	int status = atomic_load(&c->serve->guest_status);
 	struct vf_stats now;
 
-	call->rc = session ? 0 : -ENOTCONN;
-	if (!session)
-		return;
-	vf_session_stats(session, &now);
+	stats_counted(session, &now);
 	if (now.messages < c->before.messages)
 		c->before = (struct vf_stats){0};
 	source.since = c->since;
@@ -82,8 +79,6 @@ static int verb_stats(void *arg, const char *rest, char **reply, struct vn_err *
 	struct stats_call call = {.c = c, .reset = strcmp(rest, "reset") == 0};
 
 	vhost_device_with_session(c->device, stats_of, &call);
-	if (call.rc == -ENOTCONN)
-		return vn_err_set(err, call.rc, "no virtual machine is connected: there is nothing to tell yet");
 	if (call.rc)
 		return vn_err_sys(err, call.rc, "the server cannot tell its counters");
 	*reply = call.text;

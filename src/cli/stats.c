@@ -8,6 +8,13 @@
 #include "base/scope.h"
 #include "cli/out.h"
 
+void stats_counted(const struct vf_session *session, struct vf_stats *out)
+{
+	*out = (struct vf_stats){0};
+	if (session)
+		vf_session_stats(session, out);
+}
+
 /* The count of an opcode at the moment when counting began. */
 static const struct vf_op_stats *stats_before(const struct vf_stats *before, const struct vf_op_stats *op)
 {
@@ -32,7 +39,7 @@ static json_t *stats_messages(const struct stats_source *s, uint64_t *bytes_in, 
 	json_t *table = json_object();
 	struct vf_stats now;
 
-	vf_session_stats(s->session, &now);
+	stats_counted(s->session, &now);
 	for (size_t i = 0; i < now.nops; i++) {
 		const struct vf_op_stats *op = &now.ops[i], *was = stats_before(s->before, op);
 
@@ -48,7 +55,7 @@ static json_t *stats_traffic(const struct stats_source *s, uint64_t in, uint64_t
 {
 	struct vf_stats now;
 
-	vf_session_stats(s->session, &now);
+	stats_counted(s->session, &now);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)(now.messages - s->before->messages),
 			 "errors", (json_int_t)errors, "malformed", (json_int_t)(now.malformed - s->before->malformed),
 			 "notices", (json_int_t)(now.notices - s->before->notices), "bytes_in", (json_int_t)in,

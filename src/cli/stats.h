@@ -10,7 +10,7 @@
 #include "overlay/overlay.h"
 
 struct stats_source {
-	const struct vf_session *session;
+	const struct vf_session *session; /* NULL: no client is there, and nothing has been counted */
 	struct ovl_tree *tree;
 	const char *mount; /* NULL: the mount has no path outside of its namespace */
 	const char *upper; /* NULL: none */
@@ -20,6 +20,9 @@ struct stats_source {
 	const struct vf_stats *before; /* what had been counted by then */
 	const int *guest_status;       /* what a guest's command ended with; NULL: nothing was told */
 };
+
+/* The session's counters; all 0 without one. */
+void stats_counted(const struct vf_session *session, struct vf_stats *out);
 
 /* malloc()ed text with a newline at the end; NULL without memory. */
 char *stats_json(const struct stats_source *s);

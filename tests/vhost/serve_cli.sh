@@ -65,6 +65,7 @@ check 'a client is served' "$client" "$sock" make one
 is "$("$client" "$sock" read f)" below 'a lower file is read'
 is "$(timeout 20 "$VENEER" serve --socket="$sock" -o "lowerdir=$low" 2>&1 | grep -c 'listening there already')" 1 'a second server is refused'
 check 'and does not hurt the first' "$client" "$sock" look one
+like "$("$VENEER" stat "$up")" '^upper .*/up$' 'stat tells of the server, though no guest is there'
 like "$("$VENEER" diff "$up")" '^A one$' 'diff sees what the guest made, while it is served'
 check 'a snapshot is taken while it is served' "$VENEER" snapshot "$up" first
 worker=$(pgrep -P "$server")
