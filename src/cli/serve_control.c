@@ -85,14 +85,22 @@ static int verb_stats(void *arg, const char *rest, char **reply, struct vn_err *
 	return 0;
 }
 
+static void verb_sent(void *arg)
+{
+	struct serve_control *c = arg;
+
+	serve_mount_drain(c->mount);
+}
+
 /* A guest sends its writes at once, so only the mount has something to write back before. */
 static int verb_snapshot(void *arg, const char *rest, char **reply, struct vn_err *err)
 {
 	struct serve_control *c = arg;
+	int rc = ovl_ask_write_back(c->tree, verb_sent, c);
 
 	(void)reply;
-	ovl_ask_write_back(c->tree);
-	serve_mount_drain(c->mount);
+	if (rc)
+		return vn_err_sys(err, rc, "snapshot '%s': what clients keep cannot be asked for", rest);
 	return ovl_snapshot(c->tree, rest, err);
 }
 

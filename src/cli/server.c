@@ -33,6 +33,7 @@ struct server {
 	struct vf_devfuse *mount; /* NULL: not served yet */
 	struct control *control;
 	char *target;
+	dev_t dev;    /* of the mount, 0: not known */
 	int stop_fd;  /* an event: unmount and end */
 	time_t since; /* the counters of `before` were read then */
 	struct vf_stats before;
@@ -102,14 +103,36 @@ static int server_verb_stats(void *arg, const char *rest, char **reply, struct v
 	return 0;
 }
 
+static void server_sent(void *arg)
+{
+	struct server *s = arg;
+
+	vf_devfuse_drain(s->mount);
+}
+
+/* A client that writes back keeps times, too, and gives them up when its file system is synced. */
+static void server_sync(const struct server *s)
+{
+	vn_autoclose int fd = -1;
+	struct stat st;
+
+	if (!s->options->writeback || !s->target)
+		return;
+	fd = open(s->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == s->dev)
+		syncfs(fd);
+}
+
 /* Pages that are dirty or mapped in the client come first: they belong to the state that is sealed. */
 static int server_verb_snapshot(void *arg, const char *rest, char **reply, struct vn_err *err)
 {
 	struct server *s = arg;
+	int ret = ovl_ask_write_back(s->tree, server_sent, s);
 
 	(void)reply;
-	ovl_ask_write_back(s->tree);
-	vf_devfuse_drain(s->mount);
+	if (ret < 0)
+		return vn_err_sys(err, ret, "snapshot '%s': what clients keep cannot be asked for", rest);
+	server_sync(s);
 	return ovl_snapshot(s->tree, rest, err);
 }
 
@@ -302,6 +325,7 @@ static int server_control(struct server *s, dev_t dev, struct vn_err *err)
 	};
 
 	s->since = time(NULL);
+	s->dev = dev;
 	return control_start(&config, &s->control, err);
 }
 

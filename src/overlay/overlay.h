@@ -98,12 +98,13 @@ int ovl_keep(struct ovl_tree *t, const char *dir, struct ovl_kept *out, struct v
 void ovl_keep_share(const char *from, const char *to);
 
 /*
- * Asks every client that can be told to write back, and drop, the pages of files
- * that it read or wrote: nothing else makes a client give up what was written
- * through a mapping. Returns when the notices are queued; the transport knows
- * when they were sent.
+ * Asks every client that can be told to write back, and drop, the pages of the files
+ * that it may have dirty pages of: nothing else makes a client give up what was
+ * written through a mapping, or kept by a client that writes back. The transport
+ * knows when notices are sent: `sent` waits for that; it is called with no lock
+ * held, after every few thousand. -ENOMEM: not all were asked.
  */
-void ovl_ask_write_back(struct ovl_tree *t);
+int ovl_ask_write_back(struct ovl_tree *t, void (*sent)(void *arg), void *arg);
 /*
  * Seals the present state under a name and goes on in a new head; any number of
  * verbs may be under way, they wait. What a client has in its own cache only is

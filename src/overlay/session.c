@@ -305,28 +305,91 @@ void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_nod
 
 /* ---- snapshot and rollback ---- */
 
-/* Tells one session to let go of the pages of every file that it may have some of. */
-static void session_ask_write_back(struct vn_fs_session *s)
+#define PAGES_CHUNK 4096 /* inodes told of before waiting until that was sent */
+
+/* Numbers of the inodes whose pages clients may have. */
+struct pages {
+	uint64_t *nodes;
+	size_t n, cap;
+};
+
+static int pages_add(struct pages *p, uint64_t node)
 {
-	const struct vn_notify *notify = &s->config.notify;
-	for (size_t i = 0; notify->inval_inode && i < REF_SHARDS; i++) {
-		struct ref_shard *sh = &s->refs->shards[i];
-		pthread_mutex_lock(&sh->lock);
-		for (size_t j = 0; j < sh->cap; j++) {
-			struct ovl_node *n = sh->slots[j].node;
-			if (n && atomic_load(&n->flags) & OVL_NODE_CACHED)
-				notify->inval_inode(notify->arg, ovl_nodeid(s->t, n), 0, 0);
-		}
-		pthread_mutex_unlock(&sh->lock);
+	if (p->n == p->cap) {
+		size_t cap = p->cap ? 2 * p->cap : 1024;
+		uint64_t *nodes = realloc(p->nodes, cap * sizeof(*nodes));
+		if (!nodes)
+			return -ENOMEM;
+		p->nodes = nodes;
+		p->cap = cap;
 	}
+	p->nodes[p->n++] = node;
+	return 0;
 }
 
-void ovl_ask_write_back(struct ovl_tree *t)
+/*
+ * A client that writes through has pages of what it read or wrote: once told it has
+ * none, and asks before it has some again. One that writes back may have written
+ * what it never told of.
+ */
+static bool pages_possible(const struct vn_fs_session *s, struct ovl_node *n, bool alone)
+{
+	if (!ovl_has_bytes(n))
+		return false;
+	if (s->config.writeback)
+		return true;
+	if (!(atomic_load(&n->flags) & OVL_NODE_CACHED))
+		return false;
+	if (alone)
+		atomic_fetch_and(&n->flags, ~OVL_NODE_CACHED);
+	return true;
+}
+
+static int pages_gather_session(struct pages *p, struct vn_fs_session *s, bool alone)
+{
+	int r = 0;
+	for (size_t i = 0; !r && s->config.notify.inval_inode && i < REF_SHARDS; i++) {
+		struct ref_shard *sh = &s->refs->shards[i];
+		pthread_mutex_lock(&sh->lock);
+		for (size_t j = 0; !r && j < sh->cap; j++)
+			if (sh->slots[j].node && pages_possible(s, sh->slots[j].node, alone))
+				r = pages_add(p, ovl_nodeid(s->t, sh->slots[j].node));
+		pthread_mutex_unlock(&sh->lock);
+	}
+	return r;
+}
+
+static int pages_gather(struct pages *p, struct ovl_tree *t)
+{
+	int r = 0;
+	pthread_mutex_lock(&t->session_lock);
+	bool alone = session_alone(t);
+	for (struct vn_fs_session *s = t->sessions; !r && s; s = s->next)
+		r = pages_gather_session(p, s, alone);
+	pthread_mutex_unlock(&t->session_lock);
+	return r;
+}
+
+static void pages_tell(struct ovl_tree *t, const uint64_t *nodes, size_t n)
 {
 	pthread_mutex_lock(&t->session_lock);
 	for (struct vn_fs_session *s = t->sessions; s; s = s->next)
-		session_ask_write_back(s);
+		for (size_t i = 0; s->config.notify.inval_inode && i < n; i++)
+			s->config.notify.inval_inode(s->config.notify.arg, nodes[i], 0, 0);
 	pthread_mutex_unlock(&t->session_lock);
+}
+
+int ovl_ask_write_back(struct ovl_tree *t, void (*sent)(void *arg), void *arg)
+{
+	struct pages p = { .n = 0 };
+	int r = pages_gather(&p, t);
+	/* Without locks: what is written back comes as requests. */
+	for (size_t i = 0; !r && i < p.n; i += PAGES_CHUNK) {
+		pages_tell(t, p.nodes + i, p.n - i < PAGES_CHUNK ? p.n - i : PAGES_CHUNK);
+		sent(arg);
+	}
+	free(p.nodes);
+	return r;
 }
 
 bool ovl_sessions_can_be_told(struct ovl_tree *t)
