@@ -78,5 +78,6 @@ check-quick:
 check-concurrent:
 	$(MAKE) -j1 check TESTS='$(concurrent_tests)'
 check-long: $(long_tests) $(power_tests)
-	rc=0; for t in $(long_tests) $(power_tests); do ./$$t || rc=1; done; exit $$rc
+	rc=0; for t in $(long_tests) $(power_tests); do ./$$t || rc=1; done; \
+	VENEER='$(abs_top_builddir)/veneer' $(top_srcdir)/scripts/torture $${SEED:+-s $$SEED} || rc=1; exit $$rc
 .PHONY: check-all check-quick check-concurrent check-long

@@ -70,5 +70,8 @@ int chain_do(const struct chain_request *request, const char *upper, const char 
 	ret = control_call(&to, line, &reply, err);
 	if (ret == -ENOENT && err->code == 0)
 		ret = chain_at_rest(request, upper, name, err);
+	else if (ret == -EPROTO)
+		vn_err_set(err, ret, "the server of %s ended before it answered; `veneer log %s` tells whether it was done",
+			   upper, upper);
 	return ret;
 }

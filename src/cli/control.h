@@ -56,7 +56,8 @@ struct control_address {
 
 /*
  * Sends a request and waits for the reply, malloc()ed, "" if there is none.
- * -ENOENT without a sentence: no server is running there. Else -errno with one.
+ * -ENOENT without a sentence: no server is running there. Else -errno with one;
+ * -EPROTO: the server ended before it answered, so what was asked may be done or not.
  */
 int control_call(const struct control_address *to, const char *request, char **reply, struct vn_err *err);
 

@@ -62,6 +62,11 @@ static int control_read_all(int fd, char **out)
 	return 0;
 }
 
+static int control_ended(struct vn_err *err)
+{
+	return vn_err_set(err, -EPROTO, "the server ended before it answered");
+}
+
 static int control_parse(const char *answer, char **reply, struct vn_err *err)
 {
 	int code, at = 0;
@@ -72,7 +77,7 @@ static int control_parse(const char *answer, char **reply, struct vn_err *err)
 	}
 	if (sscanf(answer, "error %d %n", &code, &at) == 1 && at > 0 && code > 0)
 		return vn_err_set(err, -code, "%.*s", (int)strcspn(answer + at, "\n"), answer + at);
-	return vn_err_set(err, -EPROTO, "the server ended before it answered");
+	return control_ended(err);
 }
 
 /* One connection. -ECONNRESET: a server that is ending closed it, the request unread. */
@@ -110,6 +115,6 @@ int control_call(const struct control_address *to, const char *request, char **r
 		ret = control_ask(to, line, &answer, err);
 	}
 	if (ret == -ECONNRESET)
-		return vn_err_sys(err, ret, "cannot read the server's answer");
+		return control_ended(err);
 	return ret < 0 ? ret : control_parse(answer, reply, err);
 }

@@ -34,6 +34,7 @@ quick_e2e_tests += \
 test_data += tests/e2e/debian_cache
 e2e_tests += \
 	tests/e2e/snapshot_diff.sh \
+	tests/e2e/snapshot_kill.sh \
 	tests/e2e/snapshot_pages.sh \
 	tests/e2e/snapshot_live.sh
 quick_e2e_tests += tests/e2e/snapshot_diff.sh
