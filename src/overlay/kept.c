@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/cfg.h"
-#include "base/fd.h"
 #include "base/hash.h"
 
 #ifndef IFTODT
@@ -20,6 +19,7 @@
 
 struct kept {
 	const unsigned char *map;
+	size_t mapped; /* 0: the bytes are somebody else's */
 	struct kept_head head;
 	const uint64_t *sums;
 	atomic_uchar *seen; /* blocks whose checksum was right */
@@ -66,32 +66,24 @@ static bool head_fits(const struct kept_head *h, uint64_t size)
 	return (size - h->sums) / 8 == kept_blocks(h) && (size - h->sums) % 8 == 0;
 }
 
-static int head_read(int fd, const struct kept_id *id, uint32_t nlayers, struct kept_head *h)
+static int head_read(struct kept *k, size_t size, const struct kept_id *id, uint32_t nlayers)
 {
-	struct stat st;
-	ssize_t n;
+	const struct kept_head *h = &k->head;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	n = vn_pread_full(fd, h, sizeof(*h), 0);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n < sizeof(*h) || memcmp(h->magic, KEPT_MAGIC, sizeof(h->magic)) != 0)
+	if (size < sizeof(*h))
+		return -EUCLEAN;
+	memcpy(&k->head, k->map, sizeof(*h));
+	if (memcmp(h->magic, KEPT_MAGIC, sizeof(h->magic)) != 0)
 		return -EUCLEAN;
 	if (h->version != KEPT_VERSION || h->order != KEPT_ORDER)
 		return -EPROTONOSUPPORT;
-	if (h->check != kept_head_sum(h) || !head_fits(h, (uint64_t)st.st_size))
+	if (h->check != kept_head_sum(h) || !head_fits(h, size))
 		return -EUCLEAN;
 	return memcmp(&h->id, id, sizeof(*id)) != 0 || h->nlayers != nlayers ? -ESTALE : 0;
 }
 
-static int kept_map(struct kept *k, int fd)
+static int sums_read(struct kept *k)
 {
-	void *map = mmap(NULL, k->head.size, PROT_READ, MAP_SHARED, fd, 0);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	k->map = map;
 	k->sums = (const uint64_t *)(k->map + k->head.sums);
 	if (kept_sums_sum(&k->head, k->sums) != k->head.sums_check)
 		return -EUCLEAN;
@@ -99,30 +91,51 @@ static int kept_map(struct kept *k, int fd)
 	return k->seen ? 0 : -ENOMEM;
 }
 
-int kept_open(int fd, const struct kept_id *id, uint32_t nlayers, struct kept **out)
+int kept_open_bytes(const void *bytes, size_t size, const struct kept_id *id, uint32_t nlayers, struct kept **out)
 {
 	struct kept *k = calloc(1, sizeof(*k));
 	int rc;
 
 	if (!k)
 		return -ENOMEM;
-	rc = head_read(fd, id, nlayers, &k->head);
+	k->map = bytes;
+	rc = head_read(k, size, id, nlayers);
 	if (!rc)
-		rc = kept_map(k, fd);
-	if (rc) {
+		rc = sums_read(k);
+	if (rc)
 		kept_close(k);
-		return rc;
-	}
-	*out = k;
-	return 0;
+	else
+		*out = k;
+	return rc;
+}
+
+int kept_open(int fd, const struct kept_id *id, uint32_t nlayers, struct kept **out)
+{
+	struct stat st;
+	void *map;
+	int rc;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < sizeof(struct kept_head))
+		return -EUCLEAN;
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	rc = kept_open_bytes(map, (size_t)st.st_size, id, nlayers, out);
+	if (rc)
+		munmap(map, (size_t)st.st_size);
+	else
+		(*out)->mapped = (size_t)st.st_size;
+	return rc;
 }
 
 void kept_close(struct kept *k)
 {
 	if (!k)
 		return;
-	if (k->map)
-		munmap((void *)k->map, k->head.size);
+	if (k->mapped)
+		munmap((void *)k->map, k->mapped);
 	free(k->seen);
 	free(k);
 }

@@ -154,6 +154,8 @@ struct kept;
  * of another id or number of layers.
  */
 int kept_open(int fd, const struct kept_id *id, uint32_t nlayers, struct kept **out);
+/* The same of bytes in memory, 8-byte aligned, borrowed until the view is closed. */
+int kept_open_bytes(const void *bytes, size_t size, const struct kept_id *id, uint32_t nlayers, struct kept **out);
 void kept_close(struct kept *k); /* NULL allowed */
 
 /* No look into it tells anything from now on. True for the first caller, who says why. */

@@ -15,6 +15,15 @@ tests/fuzz/journal.fuzzer: tests/fuzz/journal.c src/store/record.c src/store/cha
 	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/journal.c $(top_srcdir)/src/store/record.c \
 		$(top_srcdir)/src/store/change.c $(top_srcdir)/src/store/batch.c
 
+# The kept view of the lowers.
+unit_tests += tests/fuzz/kept
+tests_fuzz_kept_SOURCES = tests/fuzz/kept.c $(fuzz_driver)
+tests_fuzz_kept_LDADD = $(overlay_libs)
+fuzz_targets += tests/fuzz/kept.fuzzer
+kept_fuzzed = src/overlay/kept.c src/overlay/kept_write.c src/base/beneath.c src/base/fd.c src/base/iov.c
+tests/fuzz/kept.fuzzer: tests/fuzz/kept.c $(kept_fuzzed)
+	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/kept.c $(addprefix $(top_srcdir)/,$(kept_fuzzed)) $(LIBBSD_LIBS)
+
 # The guest init's parsers.
 unit_tests += tests/fuzz/guest
 tests_fuzz_guest_SOURCES = tests/fuzz/guest.c $(fuzz_driver)

@@ -107,6 +107,14 @@ static void stack_make(void)
 	stack_marks();
 }
 
+static void move(const char *from, const char *to)
+{
+	char old[PATH_MAX];
+
+	snprintf(old, sizeof(old), "%s", fx_host(from));
+	ck_assert_int_eq(rename(old, fx_host(to)), 0);
+}
+
 /* ---- comparing ---- */
 
 static struct base *open_kept(void)
@@ -250,7 +258,7 @@ START_TEST(a_view_reads_no_lower_directory)
 
 	stack_make();
 	b = open_kept();
-	ck_assert_int_eq(rename(fx_host("2/deep"), strdup(fx_host("2/hidden"))), 0);
+	move("2/deep", "2/hidden");
 	ck_assert_str_eq(fx_list(b, "deep/er/and"), "deeper/2");
 	ck_assert_int_eq(fx_attr(b, "deep/er/and/deeper/still/leaf", &attr), 0);
 	ck_assert_uint_eq(attr.size, 4);
@@ -294,9 +302,9 @@ START_TEST(another_stack_has_another_view)
 	ck_assert_int_eq(use(), -ENOENT);
 	keep();
 	ck_assert_int_eq(use(), 0);
-	ck_assert_int_eq(rename(fx_host("3"), strdup(fx_host("30"))), 0);
-	ck_assert_int_eq(rename(fx_host("1"), strdup(fx_host("3"))), 0);
-	ck_assert_int_eq(rename(fx_host("30"), strdup(fx_host("1"))), 0);
+	move("3", "30");
+	move("1", "3");
+	move("30", "1");
 	fx_file("3/opq/.wh..wh..opq", "");
 	fx_file("1/opq/.wh.two", "");
 	fx_file("1/opq/one", "");
@@ -388,17 +396,19 @@ END_TEST
 START_TEST(an_upper_inside_a_lower_forbids_a_view_and_never_shows)
 {
 	struct base *b;
+	char upper[PATH_MAX];
 	int cache = fx_cache();
 
 	stack_make();
 	fx_dir("2/a/upper");
 	fx_file("3/a/upper/below", "");
-	b = fx_open_with(LAYERS, strdup(fx_host("2/a/upper")), false);
+	snprintf(upper, sizeof(upper), "%s", fx_host("2/a/upper"));
+	b = fx_open_with(LAYERS, upper, false);
 	ck_assert_str_eq(fx_list(b, "a/upper"), "below@3");
 	ck_assert_int_eq(base_keep_make(b, cache, NULL, NULL, NULL), -EXDEV);
 	base_close(b);
 	keep(); /* without an upper */
-	b = fx_open_with(LAYERS, strdup(fx_host("2/a/upper")), false);
+	b = fx_open_with(LAYERS, upper, false);
 	ck_assert_int_eq(base_keep_use(b, cache), 0);
 	ck_assert_ptr_nonnull(strstr(fx_list(b, "a"), "upper/3"));
 	ck_assert_ptr_null(strstr(fx_list(b, "a"), "upper/2"));
