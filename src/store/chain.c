@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/chain.h"
 
+#include "store/sqlerr.h"
 #include "store/state.h"
 
 #include "base/fd.h"
@@ -163,7 +164,9 @@ static int chain_parse(struct chain *c, char *text)
 	int rc = chain_check_sum(text);
 
 	line = rc ? NULL : strtok_r(text, "\n", &save);
-	if (!rc && (!line || strcmp(line, CHAIN_MAGIC)))
+	if (!rc && line && !strncmp(line, CHAIN_MAGIC, strlen(CHAIN_MAGIC) - 1) && strcmp(line, CHAIN_MAGIC))
+		rc = -EPROTONOSUPPORT;
+	else if (!rc && (!line || strcmp(line, CHAIN_MAGIC)))
 		rc = -EUCLEAN;
 	while (!rc && (line = strtok_r(NULL, "\n", &save)))
 		rc = chain_parse_line(c, line);
@@ -227,6 +230,15 @@ int chain_write(const struct chain *c, int dirfd)
 
 /* ---- into an opened store ---- */
 
+int chain_error(int rc, const char *upper, struct vn_err *err)
+{
+	if (rc == -EPROTONOSUPPORT)
+		return vn_err_set(err, rc, "%s/chain is of a newer format than this veneer knows; use a newer one", upper);
+	if (rc == -EUCLEAN)
+		return vn_err_set(err, rc, "%s/chain is damaged; `veneer check --repair` makes it again from the deltas", upper);
+	return vn_err_sys(err, rc, "cannot read %s/chain", upper);
+}
+
 static int chain_load_entry(struct store *s, const char *upper, const struct chain_entry *e, struct vn_err *err)
 {
 	char *path = NULL;
@@ -257,7 +269,7 @@ int chain_load(struct store *s, const char *upper, struct vn_err *err)
 	int rc = dirfd < 0 ? -errno : chain_read(&c, dirfd);
 
 	if (rc)
-		return vn_err_sys(err, rc, "cannot read %s/chain", upper);
+		return chain_error(rc, upper, err);
 	for (size_t i = 0; !rc && i < c.n; i++)
 		rc = chain_load_entry(s, upper, &c.entries[i], err);
 	for (size_t i = 0; !rc && i < c.naliases; i++)
@@ -329,4 +341,56 @@ int store_places(const char *upper, store_place_fn fn, void *arg)
 	}
 	chain_fini(&c);
 	return rc;
+}
+
+int store_delta_dirs(struct store *s, store_delta_dir_fn fn, void *arg)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < s->norder; i++) {
+		const struct delta *d = &s->order[i];
+		bool head = s->has_head && i == 0;
+		struct store_delta_dir p = {
+			.id = d->id, .name = d->name, .path = d->path, .head = head, .sealed = !head && d->name[0],
+		};
+
+		rc = fn(arg, &p);
+	}
+	return rc;
+}
+
+static int chain_data_owner(struct delta *d, uint64_t number, uint64_t *ino)
+{
+	struct reader_conn conn;
+	sqlite3_stmt *st = NULL;
+	int rc = reader_get(d->reader, &conn);
+
+	if (rc)
+		return rc;
+	rc = schema_prepare(conn.db, "SELECT ino FROM inode WHERE data = ?1", &st);
+	if (!rc) {
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)number);
+		rc = sqlite3_step(st);
+		*ino = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+		rc = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : sqlerr_errno(rc, conn.db);
+	}
+	sqlite3_finalize(st);
+	reader_put(d->reader, &conn);
+	return rc;
+}
+
+int store_data_owner(struct store *s, uint64_t delta, uint64_t number, uint64_t *ino)
+{
+	for (size_t i = 0; i < s->norder; i++)
+		if (s->order[i].id == delta)
+			return chain_data_owner(&s->order[i], number, ino);
+	return -ENOENT;
+}
+
+int store_upper_id(struct store *s, uint8_t id[16])
+{
+	vn_autofree char *text = NULL;
+	int rc = delta_meta_text(&s->order[0], "upper", &text);
+
+	return rc ? rc : layout_uuid_parse(text, id);
 }

@@ -42,8 +42,10 @@ struct chain {
 
 void chain_init(struct chain *c);
 void chain_fini(struct chain *c);
-/* Reads DIR/chain; an upper without one has an empty chain. -EUCLEAN: damaged. */
+/* Reads DIR/chain; an upper without one has an empty chain. -EUCLEAN: damaged; -EPROTONOSUPPORT: of a newer format. */
 int chain_read(struct chain *c, int dirfd);
+/* The sentence for a chain of `upper` that could not be read. Returns rc. */
+int chain_error(int rc, const char *upper, struct vn_err *err);
 /* Replaces it, durably. */
 int chain_write(const struct chain *c, int dirfd);
 /* Puts an entry at `at`, moving the others back; copies path. */

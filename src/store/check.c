@@ -217,11 +217,35 @@ static int check_delta(struct check *c, struct delta *d)
 	return rc == -EUCLEAN ? 0 : rc;
 }
 
+/* ---- the journal ---- */
+
+static void check_journal(struct check *c)
+{
+	struct store *s = c->s;
+	struct ring ring;
+	uint8_t upper[16];
+	char text[4200];
+	int rc = s->has_head ? store_upper_id(s, upper) : -ENOENT;
+
+	ring_init(&ring);
+	if (!rc)
+		rc = ring_open(&ring, s->dirfd, upper);
+	ring_fini(&ring);
+	if (rc != -ESTALE && rc != -EUCLEAN)
+		return;
+	c->count++;
+	snprintf(text, sizeof(text), "%s/journal %s", s->path,
+		 rc == -ESTALE ? "belongs to another upper than index.db: one of them was copied here" : "is damaged");
+	if (c->problem)
+		c->problem(c->arg, text);
+}
+
 int store_check(struct store *s, store_problem_fn problem, void *arg)
 {
 	struct check c = { .s = s, .problem = problem, .arg = arg };
 	int rc = 0;
 
+	check_journal(&c);
 	for (size_t i = 0; !rc && i < s->norder; i++)
 		rc = check_delta(&c, &s->order[i]);
 	return rc ? rc : c.count;

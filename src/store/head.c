@@ -237,7 +237,7 @@ int head_recover(int dirfd, const char *path, struct vn_err *err)
 	int rc = chain_read(&c, dirfd);
 
 	if (rc)
-		return vn_err_sys(err, rc, "cannot read %s/chain", path);
+		return chain_error(rc, path, err);
 	if (*c.step)
 		rc = head_roll(dirfd, path, &c);
 	if (!rc)

@@ -308,6 +308,38 @@ static int repair_one(struct repair *r, sqlite3 *db, size_t i)
 
 /* ---- data files ---- */
 
+static int repair_reach(sqlite3 *db, uint64_t ino, uint64_t *reach)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = schema_prepare(db, "SELECT max(start + length) FROM extent WHERE ino = ?1 AND kind = 1", &st);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)ino);
+	rc = sqlite3_step(st) == SQLITE_ROW ? 0 : -EIO;
+	*reach = rc ? 0 : (uint64_t)sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/* A partial file whose data file ends before its extents do: they end there, too. */
+static int repair_extents(struct repair *r, sqlite3 *db, uint64_t ino, uint64_t number, uint64_t end, uint64_t size)
+{
+	char sql[320];
+	uint64_t reach;
+	int rc = repair_reach(db, ino, &reach);
+
+	if (rc || end >= reach || end >= size)
+		return rc;
+	repair_tell(r, "the bytes of inode %" PRIu64 " from %" PRIu64 " to %" PRIu64 " are lost (data file %" PRIu64
+		    " is shorter than its extents): what is below is read there now", ino, end, reach, number);
+	snprintf(sql, sizeof(sql),
+		 "DELETE FROM extent WHERE ino = %" PRIu64 " AND kind = 1 AND start >= %" PRIu64 "; UPDATE extent SET length ="
+		 " %" PRIu64 " - start WHERE ino = %" PRIu64 " AND kind = 1 AND start + length > %" PRIu64,
+		 ino, end, end, ino, end);
+	return schema_exec(db, sql);
+}
+
 static int repair_data_row(struct repair *r, struct store *s, sqlite3_stmt *row, sqlite3_stmt *fix)
 {
 	uint64_t ino = (uint64_t)sqlite3_column_int64(row, 0), number = (uint64_t)sqlite3_column_int64(row, 1);
@@ -318,6 +350,8 @@ static int repair_data_row(struct repair *r, struct store *s, sqlite3_stmt *row,
 
 	if (fd >= 0 && fstat(fd, &st) < 0)
 		return -errno;
+	if (fd >= 0 && state == STORE_PARTIAL)
+		return repair_extents(r, s->writer.db, ino, number, (uint64_t)st.st_size, size);
 	if (fd >= 0 && (state != STORE_FULL || flags & STORE_STALE || (uint64_t)st.st_size == size))
 		return 0;
 	sqlite3_bind_int64(fix, 1, (sqlite3_int64)ino);

@@ -188,6 +188,9 @@ static int ring_read_header(int fd, const uint8_t uuid[16], uint64_t *size)
 
 	if (rc)
 		return rc;
+	/* The digit is the format's. */
+	if (!memcmp(h.magic, RING_MAGIC, sizeof(h.magic) - 1) && h.magic[7] > RING_MAGIC[7] && h.magic[7] <= '9')
+		return -EPROTONOSUPPORT;
 	if (memcmp(h.magic, RING_MAGIC, sizeof(h.magic)) || h.sum != ring_header_sum(&h) || h.size < RING_MIN ||
 	    h.size > RING_MAX || h.size % RECORD_ALIGN)
 		return -EUCLEAN;

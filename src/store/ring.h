@@ -52,7 +52,7 @@ int ring_create(int dirfd, const uint8_t uuid[16], uint64_t size, bool later);
 int ring_prewrite_rest(struct ring *r);
 /* Flushes a new journal, and the directory. */
 int ring_flush_new(int dirfd);
-/* Opens it. -EUCLEAN: not a journal, damaged or short; -ESTALE: of another upper. */
+/* Opens it. -EUCLEAN: not a journal, damaged or short; -ESTALE: of another upper; -EPROTONOSUPPORT: of a newer format. */
 int ring_open(struct ring *r, int dirfd, const uint8_t uuid[16]);
 /* The salt of an epoch of a head. */
 uint64_t ring_salt(const uint8_t uuid[16], uint64_t epoch);

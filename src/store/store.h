@@ -344,6 +344,20 @@ int store_chain(struct store *s, store_delta_fn fn, void *arg); /* newest first 
 typedef int (*store_place_fn)(void *arg, const char *path);
 int store_places(const char *upper, store_place_fn fn, void *arg);
 
+/* Where on the host a delta lies. Borrowed for the call. */
+struct store_delta_dir {
+	uint64_t id;      /* the head's: what it will be called when it is sealed */
+	const char *name; /* snapshot's; "" for the head and for uppers used as layers */
+	const char *path; /* a directory with index.db and data/ */
+	bool head;
+	bool sealed;      /* nothing in `path` changes any more */
+};
+typedef int (*store_delta_dir_fn)(void *arg, const struct store_delta_dir *p);
+int store_delta_dirs(struct store *s, store_delta_dir_fn fn, void *arg); /* the head, if there is one, then newest first */
+/* The inode whose row in a delta (by its id in struct store_delta_dir) names a data file. -ENOENT: none. */
+int store_data_owner(struct store *s, uint64_t delta, uint64_t number, uint64_t *ino);
+int store_upper_id(struct store *s, uint8_t id[16]); /* of the directory: it never changes */
+
 /* ---- verification ---- */
 
 /*

@@ -174,16 +174,20 @@ static int upper_ring(struct store *s, const struct store_config *config, struct
 	uint64_t size = config->journal_size ? config->journal_size : RING_DEFAULT;
 	int rc = ring_open(&s->ring, s->dirfd, s->upper);
 
-	if ((rc == -ENOENT || rc == -EUCLEAN || rc == -ESTALE) &&
-	    (s->clean_start || s->unborn)) {
+	if (((rc == -ENOENT || rc == -EUCLEAN) && (s->clean_start || s->unborn)) || (rc == -ESTALE && s->unborn)) {
 		rc = ring_create(s->dirfd, s->upper, size - size % 4096, false);
 		if (!rc && !s->is_volatile)
 			rc = ring_flush_new(s->dirfd);
 		if (!rc)
 			rc = ring_open(&s->ring, s->dirfd, s->upper);
 	}
-	if (rc == -ESTALE)
-		return vn_err_set(err, -EUCLEAN, "%s/journal belongs to another upper", s->path);
+	if (rc == -ESTALE) /* then the data files may be another's, too: nothing is made again by itself */
+		return vn_err_set(err, -EUCLEAN,
+				  "%s/journal belongs to another upper than index.db: one of them was copied here; put the right one "
+				  "back, or go by the index with `veneer check --repair`",
+				  s->path);
+	if (rc == -EPROTONOSUPPORT)
+		return vn_err_set(err, rc, "%s/journal is of a newer format than this veneer knows; use a newer one", s->path);
 	if (rc == -EUCLEAN)
 		return vn_err_set(err, rc, "%s/journal is damaged; `veneer check` tells what can be kept", s->path);
 	return rc ? vn_err_sys(err, rc, "cannot open %s/journal", s->path) : 0;
