@@ -61,6 +61,17 @@ void base_close(struct base *b); /* every base_dir has been put */
  */
 int base_fingerprint(struct base *b, size_t layer, char out[17]);
 size_t base_layers(const struct base *b);
+/* What tells a layer's root from every copy of it: inode and time of its making, both 0 where the host does not tell. */
+int base_place(const struct base *b, size_t layer, uint64_t *ino, int64_t *btime);
+/*
+ * What has times after `since` (ns) in this layer has changed. With `upper` (not
+ * NULL) each directory of it that is read is looked at from now on; those that
+ * have are counted, and the first one is logged in a sentence that names `upper`.
+ * ino and btime: of base_place() at that time. Before the base is used by several
+ * threads. -ENOMEM.
+ */
+int base_watch(struct base *b, size_t layer, int64_t since, uint64_t ino, int64_t btime, const char *upper);
+uint64_t base_changed(const struct base *b); /* how many were found changed */
 const char *base_layer_path(const struct base *b, size_t layer);
 
 /* A name in a merged directory, after all markers were applied. */

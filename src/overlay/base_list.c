@@ -162,6 +162,8 @@ static int list_part(void *arg, const struct base_walk_part *p)
 	l->at = p;
 	l->opaque = false;
 	l->merging |= !p->last;
+	if (p->fd >= 0 && l->b->watcher)
+		base_watch_part(l->b, l->d, p->part->layer, p->fd);
 	rc = p->fd < 0 ? 0 : layer_read_dir(p->fd, list_dent, l);
 	if (rc)
 		return rc;

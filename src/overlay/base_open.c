@@ -155,6 +155,7 @@ void base_close(struct base *b)
 	base_fds_free(b);
 	free(b->layers);
 	free(b->exclude_name);
+	free(b->watcher);
 	free(b);
 }
 

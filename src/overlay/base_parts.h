@@ -51,6 +51,8 @@ struct base {
 	struct kept *kept;       /* the kept view, set before the base is used; NULL: none. base_kept.h */
 	int kept_dirfd;          /* where its file is; -1: none */
 	char kept_name[KEPT_NAME_SIZE];
+	char *watcher;               /* the upper, for what the log says of changed directories; NULL: nobody wants to know */
+	atomic_ullong changed;       /* directories found changed */
 };
 
 struct base_part {
@@ -157,6 +159,13 @@ bool base_is_excluded(struct base *b, const struct layer_stat *st);
 int base_metacopy_check(struct base *b, struct vn_err *err);
 /* Says once in the log that a file (name in d) is one. */
 void base_metacopy_tell(struct base *b, const struct base_dir *d, const char *name, uint16_t layer);
+
+/* ---- base_watch.c ---- */
+
+/* Is an object of a layer newer than it should be? */
+bool base_watch_newer(const struct layer *l, const struct layer_stat *st);
+/* A part of d has been opened to be read: were its times changed? Logged once a layer, counted always. */
+void base_watch_part(struct base *b, const struct base_dir *d, uint16_t layer, int fd);
 
 /* ---- base_dir.c ---- */
 

@@ -31,6 +31,9 @@ struct layer {
 	bool overlay;        /* its root shows that an overlay has worked here */
 	atomic_bool noatime; /* opening without touching access times has not been refused */
 	unsigned overrides;  /* bit i: files may have the override marker_override_names[i] */
+	int64_t since;       /* ns: what is newer has changed since the layer above was made; 0: nobody wants to know */
+	bool same;           /* the root is still the inode that it was then: change times count, too */
+	atomic_bool told;    /* the log has told of a change */
 };
 
 /* What one look at an object tells. */

@@ -19,12 +19,15 @@ liboverlay_la_SOURCES = \
 	src/overlay/base_open.c \
 	src/overlay/base_parts.c src/overlay/base_parts.h \
 	src/overlay/base_redirect.c src/overlay/base_redirect.h \
+	src/overlay/base_watch.c \
 	src/overlay/base_xattr.c \
 	src/overlay/check.c \
 	src/overlay/copy.c \
 	src/overlay/copyup.c src/overlay/copyup.h \
 	src/overlay/data.c src/overlay/data.h \
 	src/overlay/between.c src/overlay/between.h src/overlay/between_names.c src/overlay/between_state.c src/overlay/diff.c \
+	src/overlay/deep.c \
+	src/overlay/deep_places.c src/overlay/deep_places.h \
 	src/overlay/dirops.h \
 	src/overlay/extents.c src/overlay/extents.h \
 	src/overlay/file.c src/overlay/file.h \
@@ -49,6 +52,9 @@ liboverlay_la_SOURCES = \
 	src/overlay/node.c \
 	src/overlay/number.c \
 	src/overlay/overlay.h \
+	src/overlay/print.c src/overlay/print.h \
+	src/overlay/prints.h src/overlay/prints_format.h \
+	src/overlay/prints_read.c src/overlay/prints_write.c \
 	src/overlay/readdir.c \
 	src/overlay/remove.c \
 	src/overlay/rename.c \
@@ -60,6 +66,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/settle.c \
 	src/overlay/snapshot.c \
 	src/overlay/space.c \
+	src/overlay/survey.c src/overlay/survey.h \
 	src/overlay/touch.c \
 	src/overlay/tree.c src/overlay/tree.h \
 	src/overlay/turn.c \

@@ -4,20 +4,26 @@
  * lower that has moved is found by its new path in the configuration; one whose
  * fingerprint is another is refused, because rows speak of objects by path.
  *
- * Meta keys: lowers (how many), lower.N.path, lower.N.print; parents (how many),
- * parent.N.path.
+ * Meta keys: lowers (how many), lower.N.path, lower.N.print, lower.N.place; since
+ * (when that was written); parents (how many), parent.N.path.
+ *
+ * A record of the lowers (prints.h) is newer: what it says of them counts as well,
+ * and its time instead of `since`.
  */
 #include "overlay/lowers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/scope.h"
+#include "overlay/prints.h"
 
 #define PRINT_SIZE 17
 
@@ -152,12 +158,25 @@ static char *facts_key(const char *what, size_t i, const char *field)
 	return asprintf(&key, "%s.%zu.%s", what, i, field) < 0 ? NULL : key;
 }
 
-static int facts_count(struct facts *f, const char *key, size_t n)
+static int facts_count(struct facts *f, const char *key, int64_t n)
 {
 	char count[32];
 
-	snprintf(count, sizeof(count), "%zu", n);
+	snprintf(count, sizeof(count), "%" PRId64, n);
 	return facts_add(f, strdup(key), count);
+}
+
+static int facts_place(struct facts *f, struct base *b, size_t i)
+{
+	char place[48];
+	uint64_t ino;
+	int64_t btime;
+	int r = base_place(b, i, &ino, &btime);
+
+	if (r)
+		return r;
+	snprintf(place, sizeof(place), "%" PRIu64 ".%" PRId64, ino, btime);
+	return facts_add(f, facts_key("lower", i, "place"), place);
 }
 
 static int facts_fill(struct facts *f, struct base *b, const struct stack *s)
@@ -174,16 +193,20 @@ static int facts_fill(struct facts *f, struct base *b, const struct stack *s)
 			r = facts_add(f, facts_key("lower", i, "print"), print);
 		if (!r)
 			r = facts_add(f, facts_key("lower", i, "path"), s->paths[s->parents + i]);
+		if (!r)
+			r = facts_place(f, b, i);
 	}
 	if (!r)
-		r = facts_count(f, "parents", s->parents);
-	return r ? r : facts_count(f, "lowers", lowers);
+		r = facts_count(f, "since", vn_now_ns());
+	if (!r)
+		r = facts_count(f, "parents", (int64_t)s->parents);
+	return r ? r : facts_count(f, "lowers", (int64_t)lowers);
 }
 
 /* Writes the stack into the index, all of it or nothing, with one flush however many layers there are. */
 static int stack_record(struct store *st, struct base *b, const struct stack *s)
 {
-	struct facts f = { .v = calloc(2 * s->n + 2, sizeof(*f.v)) };
+	struct facts f = { .v = calloc(3 * s->n + 3, sizeof(*f.v)) };
 	int r = f.v ? facts_fill(&f, b, s) : -ENOMEM;
 
 	if (!r)
@@ -192,35 +215,58 @@ static int stack_record(struct store *st, struct base *b, const struct stack *s)
 	return r;
 }
 
-static int stack_check_one(struct store *st, struct base *b, size_t i, const char *upper, const char *path,
-			   struct vn_err *err)
+/* Is the fingerprint what the index or the record has? *old: where the lower was. */
+static int stack_known(struct store *st, struct base *b, const struct prints_head *record, size_t i, bool *known, char **old)
 {
 	char key[64], print[PRINT_SIZE];
 	snprintf(key, sizeof(key), "lower.%zu.print", i);
 	vn_autofree char *recorded = store_meta_get(st, key);
 	snprintf(key, sizeof(key), "lower.%zu.path", i);
-	vn_autofree char *old = store_meta_get(st, key);
 	int r = base_fingerprint(b, i, print);
 	if (r)
+		return r;
+	*known = (recorded && !strcmp(recorded, print)) || (i < record->n && record->places[i].kind == OVL_PLACE_LOWER &&
+							    record->places[i].id == strtoull(print, NULL, 16));
+	*old = store_meta_get(st, key);
+	return 0;
+}
+
+static int stack_check_one(struct store *st, struct base *b, const struct prints_head *record, size_t i,
+			   const char *upper, const char *path, struct vn_err *err)
+{
+	vn_autofree char *old = NULL;
+	bool known;
+	int r = stack_known(st, b, record, i, &known, &old);
+	if (r)
 		return vn_err_sys(err, r, "lower directory '%s'", path);
-	if (recorded && !strcmp(recorded, print))
+	if (known)
 		return 0;
 	return vn_err_set(err, -ESTALE,
 			  "lower directory '%s' is not what upper '%s' was made over ('%s', or its content has changed): "
-			  "name the right one, or accept it with -o accept_changed_lowers",
+			  "name the right one, or accept it with -o accept_changed_lowers; 'veneer check --deep' tells what has changed",
 			  path, upper, old ? old : "?");
 }
 
+/* The head of the upper's record; empty where there is none that can be used. */
+static struct prints_head stack_prints(struct store *st)
+{
+	struct prints_head h = { 0 };
+	uint8_t upper[16];
+	if (!store_upper_id(st, upper) && store_dirfd(st) >= 0)
+		(void)prints_head_read(store_dirfd(st), upper, &h); /* a damaged one is check's business */
+	return h;
+}
+
 /* Compares the stack with the record in an index. */
-static int stack_check(struct store *st, struct base *b, const struct stack *s, const char *upper, bool accept,
-		       struct vn_err *err)
+static int stack_check(struct store *st, struct base *b, const struct prints_head *record, const struct stack *s,
+		       const char *upper, bool accept, struct vn_err *err)
 {
 	size_t lowers = s->n - s->parents, recorded = meta_count(st, "lowers");
 	if (recorded != lowers)
 		return vn_err_set(err, -EINVAL, "upper '%s' was made over %zu lower directories, %zu are given: name the same ones",
 				  upper, recorded, lowers);
 	for (size_t i = 0; i < lowers && !accept; i++) {
-		int r = stack_check_one(st, b, i, upper, s->paths[s->parents + i], err);
+		int r = stack_check_one(st, b, record, i, upper, s->paths[s->parents + i], err);
 		if (r)
 			return r;
 	}
@@ -237,12 +283,53 @@ static int stack_check_parents(const struct ovl_config *config, struct base *b, 
 		int r = store_open(&sc, &st, err);
 		if (r)
 			return r;
-		r = stack_check(st, b, s, s->paths[i], config->accept_changed_lowers, err);
+		struct prints_head record = stack_prints(st);
+		r = stack_check(st, b, &record, s, s->paths[i], config->accept_changed_lowers, err);
+		prints_head_fini(&record);
 		store_close(st);
 		if (r)
 			return r;
 	}
 	return 0;
+}
+
+/* ---- since when nothing may have changed ---- */
+
+static int watch_one(struct store *st, struct base *b, const struct prints_head *record, size_t i, int64_t since,
+		     const char *upper)
+{
+	char key[64];
+	uint64_t ino = 0;
+	int64_t btime = 0;
+	if (i < record->n && record->places[i].kind == OVL_PLACE_LOWER)
+		return base_watch(b, i, record->made, record->places[i].ino, record->places[i].btime, upper);
+	snprintf(key, sizeof(key), "lower.%zu.place", i);
+	vn_autofree char *place = store_meta_get(st, key);
+	if (place && sscanf(place, "%" SCNu64 ".%" SCNd64, &ino, &btime) != 2)
+		ino = 0;
+	return since ? base_watch(b, i, since, ino, btime, upper) : 0;
+}
+
+static int lowers_watch(struct store *st, struct base *b, const struct prints_head *record, const char *upper)
+{
+	vn_autofree char *since = store_meta_get(st, "since");
+	int r = 0;
+	for (size_t i = 0; !r && i < base_layers(b); i++)
+		r = watch_one(st, b, record, i, since ? strtoll(since, NULL, 10) : 0, upper);
+	return r;
+}
+
+/* An upper that has been used: are these its lowers? */
+static int lowers_known(const struct ovl_config *config, const struct stack *s, struct base *b, struct store *st,
+			struct vn_err *err)
+{
+	struct prints_head record = stack_prints(st);
+	int r = stack_check(st, b, &record, s, config->upper, config->accept_changed_lowers, err);
+	bool quiet = config->quiet_lowers || config->accept_changed_lowers;
+	if (!r && lowers_watch(st, b, &record, quiet ? NULL : config->upper))
+		r = vn_err_set(err, -ENOMEM, "out of memory");
+	prints_head_fini(&record);
+	return r;
 }
 
 static int lowers_open_store(const struct ovl_config *config, const struct stack *s, struct base *b,
@@ -262,7 +349,7 @@ static int lowers_open_store(const struct ovl_config *config, const struct stack
 	if (r || !config->upper)
 		return r;
 	if (meta_count(*store, "lowers"))
-		r = stack_check(*store, b, s, config->upper, config->accept_changed_lowers, err);
+		r = lowers_known(config, s, b, *store, err);
 	else if (config->readonly)
 		r = vn_err_set(err, -EINVAL, "'%s' was never mounted: there is nothing to look at", config->upper);
 	else if ((r = stack_record(*store, b, s)))
@@ -315,4 +402,33 @@ int ovl_lowers_open(const struct ovl_config *config, struct base **base, struct 
 		rmdir(config->upper); /* still empty, unless the store got further: then it stays to be looked at */
 	stack_free(&s);
 	return r;
+}
+
+static int check_one(struct ovl_tree *t, const struct prints_head *record, size_t i, ovl_problem_fn problem, void *arg)
+{
+	vn_autofree char *old = NULL, *text = NULL;
+	bool known;
+	int r = stack_known(t->store, t->base, record, i, &known, &old);
+	if (r || known)
+		return r;
+	if (asprintf(&text, "the root directory of lower '%s' is not the one that the layer was made over, or names in it have changed",
+		     base_layer_path(t->base, i)) < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	if (problem)
+		problem(arg, text);
+	return 1;
+}
+
+int ovl_check_lowers(struct ovl_tree *t, ovl_problem_fn problem, void *arg)
+{
+	struct prints_head record = stack_prints(t->store);
+	int r = 0, n = 0;
+	for (size_t i = 0; r >= 0 && i < base_layers(t->base); i++) {
+		r = check_one(t, &record, i, problem, arg);
+		n += r > 0;
+	}
+	prints_head_fini(&record);
+	return r < 0 ? r : n;
 }

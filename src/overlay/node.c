@@ -213,6 +213,7 @@ void ovl_stats(struct ovl_tree *t, struct ovl_stats *out)
 		.copied_up = atomic_load(&t->copied_up),
 		.copied_bytes = atomic_load(&t->copied_bytes),
 		.kept_view = base_is_kept(t->base),
+		.changed_lowers = base_changed(t->base),
 	};
 	for (size_t i = 0; i < OVL_SHARDS; i++) {
 		struct ovl_shard *s = &t->shards[i];

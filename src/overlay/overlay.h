@@ -40,6 +40,7 @@ struct ovl_config {
 	const char *snapshot;      /* with readonly: what was sealed under this name instead of the present state */
 	bool shared;               /* with readonly: another server may be serving it; sees what is applied */
 	bool accept_changed_lowers; /* do not refuse lowers whose fingerprint differs from the recorded one */
+	bool quiet_lowers;         /* do not look whether a lower directory that is read was changed since the upper was made */
 	unsigned commit_s;         /* 0: default 5 */
 	bool is_volatile;
 	uint64_t journal_size;     /* 0: default */
@@ -80,6 +81,7 @@ struct ovl_stats {
 	uint64_t open_files;                /* host descriptors cached */
 	uint64_t copied_up, copied_bytes;
 	bool kept_view;                     /* the lowers are answered for by a kept view */
+	uint64_t changed_lowers;            /* lower directories that were found changed when they were read */
 };
 void ovl_stats(struct ovl_tree *t, struct ovl_stats *out);
 
@@ -178,5 +180,97 @@ int ovl_diff_between(struct ovl_tree *from, struct ovl_tree *to, ovl_change_fn f
  */
 typedef void (*ovl_problem_fn)(void *arg, const char *sentence);
 int ovl_check(struct ovl_tree *t, ovl_problem_fn problem, void *arg);
+
+/*
+ * Compares the lowers' fingerprints (their root directories) with the recorded
+ * ones, which ovl_open() refuses unless it is told to accept changes. As ovl_check().
+ */
+int ovl_check_lowers(struct ovl_tree *t, ovl_problem_fn problem, void *arg);
+
+/* ---- deep verification: everything is walked and read ---- */
+
+/* The fingerprint of an object: what a faithful copy of it keeps. */
+struct ovl_print {
+	uint8_t flags;        /* OVL_PRINT_* */
+	uint32_t mode;        /* with the type */
+	uint32_t uid, gid;
+	uint64_t rdev;        /* major << 32 | minor */
+	uint64_t size;        /* regular files and symlinks */
+	int64_t mtime;        /* ns */
+	uint64_t xattrs;      /* sums of XXH3-64: attributes that everybody sees alike; */
+	uint64_t held_xattrs; /* those that depend on who looks */
+	uint64_t contents;    /* XXH3-64 of a file's bytes, or of a symlink's target */
+};
+
+#define OVL_PRINT_UNREAD (1u << 0) /* the contents are not known */
+#define OVL_PRINT_MOUNT (1u << 1)  /* another file system is mounted there: nothing else is known */
+
+/* Where an object lies. The numbers are those of the file format. */
+enum ovl_place {
+	OVL_PLACE_LOWER = 0,
+	OVL_PLACE_SNAPSHOT = 1, /* a sealed delta */
+	OVL_PLACE_HEAD = 2,     /* data files of the writable layer */
+};
+
+/* What differs. */
+#define OVL_DIFFERS_MISSING (1u << 0)
+#define OVL_DIFFERS_ADDED (1u << 1)
+#define OVL_DIFFERS_TYPE (1u << 2)
+#define OVL_DIFFERS_CONTENTS (1u << 3)
+#define OVL_DIFFERS_SIZE (1u << 4)
+#define OVL_DIFFERS_MODE (1u << 5)
+#define OVL_DIFFERS_OWNER (1u << 6)
+#define OVL_DIFFERS_DEVICE (1u << 7)
+#define OVL_DIFFERS_MTIME (1u << 8)
+#define OVL_DIFFERS_XATTRS (1u << 9)
+#define OVL_DIFFERS_SINCE (1u << 10)  /* without a record: its times are newer than the layer */
+#define OVL_DIFFERS_UNREAD (1u << 11) /* it cannot be read: `error` */
+
+struct ovl_difference {
+	enum ovl_place place;
+	const char *where;  /* a lower's path, a snapshot's name, the upper */
+	const char *path;   /* below it; "": itself */
+	const char *file;   /* of a data file: the path in the tree that it belongs to; NULL: none, or not known */
+	unsigned what;      /* OVL_DIFFERS_* */
+	int error;          /* -errno */
+	struct ovl_print was, now; /* where they are known */
+};
+
+struct ovl_deep_totals {
+	uint64_t objects, bytes; /* looked at, read */
+	uint64_t unread;         /* may not be read by this user */
+	size_t place, places;    /* the one that is being walked, from 1 */
+};
+
+enum ovl_record_state {
+	OVL_RECORD_NONE,
+	OVL_RECORD_USED,
+	OVL_RECORD_DAMAGED, /* not usable; `problem` was told why */
+};
+
+struct ovl_deep {
+	/* Every difference, in the order of the walk. 0, or what ends the walk. */
+	int (*difference)(void *arg, const struct ovl_difference *d);
+	ovl_problem_fn problem; /* what is no object's */
+	void (*progress)(void *arg, const struct ovl_deep_totals *now); /* often; NULL allowed */
+	void *arg;
+	bool served;            /* a server writes to the head's data files: they are left out */
+	/* filled in */
+	struct ovl_deep_totals totals;
+	enum ovl_record_state record;
+	int64_t since;          /* ns: when the record was made, else the layer; 0: not known */
+	bool other_viewer;      /* the record is another user's: owners and trusted attributes were not compared */
+	unsigned newer;         /* snapshots that are newer than the record */
+};
+
+/*
+ * Keeps the fingerprints of all that lies in the lowers, in the snapshots and in
+ * the head's data files, in the upper's file `record`; the lowers are accepted as
+ * they are now. Only what cannot be read is a difference. Writes that file alone, so a
+ * tree that is opened read-only will do.
+ */
+int ovl_record(struct ovl_tree *t, struct ovl_deep *d, struct vn_err *err);
+/* Walks the same and compares. Without a record: tells what is newer than the layer or cannot be read. */
+int ovl_deep(struct ovl_tree *t, struct ovl_deep *d, struct vn_err *err);
 
 #endif

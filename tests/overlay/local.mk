@@ -6,6 +6,7 @@ overlay_tests = \
 	tests/overlay/acl \
 	tests/overlay/data \
 	tests/overlay/data_model \
+	tests/overlay/deep \
 	tests/overlay/extents \
 	tests/overlay/names \
 	tests/overlay/tree_identity \
@@ -29,6 +30,9 @@ tests_overlay_data_model_LDADD = $(test_libs) $(overlay_libs)
 long_tests += tests/overlay/data_power
 tests_overlay_data_power_SOURCES = tests/overlay/data_power.c tests/overlay/model.c tests/overlay/model.h $(engine_sources)
 tests_overlay_data_power_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_deep_SOURCES = tests/overlay/deep.c $(engine_sources)
+tests_overlay_deep_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_extents_LDADD = $(test_libs) $(overlay_libs)
 
