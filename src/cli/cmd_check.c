@@ -6,6 +6,7 @@
 #include "base/scope.h"
 #include "cli/args.h"
 #include "cli/cmd.h"
+#include "cli/deep.h"
 #include "cli/out.h"
 #include "cli/rest.h"
 #include "store/store.h"
@@ -13,6 +14,8 @@
 static const struct arg_opt check_opts[] = {
 	{'q', 'q', "quiet", NULL, "print problems only"},
 	{'j', 0, "json", NULL, "a JSON object"},
+	{'D', 0, "deep", NULL, "walk all lower directories and compare them with the record, and read all data files"},
+	{'W', 0, "record", NULL, "walk all lower directories and keep what they are, for --deep"},
 	{'R', 0, "repair", NULL, "keep what is consistent, change or drop the rest, and tell each thing"},
 	{'L', 0, "lower", "LOWER", "where a lower directory is now, top first (default: as recorded)"},
 	{0},
@@ -20,9 +23,11 @@ static const struct arg_opt check_opts[] = {
 
 struct check {
 	const char *upper;
-	bool quiet, json, repair;
+	bool quiet, json, repair, deep, record;
 	json_t *problems;
 	int n;
+	struct deep_config deep_config;
+	struct deep_result deep_result;
 };
 
 static void check_problem(void *arg, const char *sentence)
@@ -40,24 +45,47 @@ static int check_tree(struct check *c, struct rest *r, struct vn_err *err)
 {
 	int ret = store_check(ovl_store(r->tree), check_problem, c);
 
+	if (ret >= 0 && !c->record) /* which accepts what is there */
+		ret = ovl_check_lowers(r->tree, check_problem, c);
 	if (ret >= 0)
 		ret = ovl_check(r->tree, check_problem, c);
 	return ret < 0 ? vn_err_sys(err, ret, "cannot look through '%s'", c->upper) : 0;
 }
 
+static int check_deep(struct check *c, struct rest *r, struct vn_err *err)
+{
+	c->deep_config = (struct deep_config){
+		.upper = c->upper, .record = c->record, .json = c->json, .quiet = c->quiet, .problem = check_problem, .arg = c};
+	return deep_run(r, &c->deep_config, &c->deep_result, err);
+}
+
+static int check_report_json(const struct check *c)
+{
+	json_t *o = json_pack("{s:b, s:i, s:O}", "clean", c->n == 0, "count", c->n, "problems", c->problems);
+
+	if (o && c->deep_result.json && json_object_set(o, "deep", c->deep_result.json) < 0)
+		o = NULL;
+	if (!out_json(o))
+		return cmd_fail("out of memory");
+	return c->n ? CMD_FAILED : CMD_OK;
+}
+
 static int check_report(const struct check *c)
 {
-	if (c->json) {
-		json_t *o = json_pack("{s:b, s:i, s:O}", "clean", c->n == 0, "count", c->n, "problems", c->problems);
+	bool walked = c->deep || c->record;
+	vn_autofree char *advice = walked ? deep_advice(&c->deep_config, &c->deep_result) : NULL;
 
-		if (!out_json(o))
-			return cmd_fail("out of memory");
-	} else if (c->n == 0 && !c->quiet) {
+	if (walked)
+		deep_notes(&c->deep_config, &c->deep_result);
+	if (c->json)
+		return check_report_json(c);
+	if (walked && !c->quiet && (c->n == 0 || c->record))
+		deep_praise(&c->deep_config, &c->deep_result);
+	else if (c->n == 0 && !c->quiet)
 		printf("%s is clean\n", c->upper);
-	}
-	if (c->n > 0 && !c->json)
-		return cmd_fail("%s has %d problem%s", c->upper, c->n, c->n == 1 ? "" : "s");
-	return c->n ? CMD_FAILED : CMD_OK;
+	if (c->n == 0)
+		return CMD_OK;
+	return cmd_fail("%s has %d problem%s%s%s", c->upper, c->n, c->n == 1 ? "" : "s", advice ? ": " : "", advice ? advice : "");
 }
 
 static void check_repaired(void *arg, const char *sentence)
@@ -83,13 +111,16 @@ static int check_do(struct check *c, const struct words *lowers)
 	int code;
 
 	if (ret >= 0)
-		ret = rest_open(&r, c->upper, lowers, NULL, &err);
+		ret = rest_open_changed(&r, c->upper, lowers, &err);
 	if (ret < 0)
 		return cmd_fail("%s", vn_err_text(&err));
 	c->problems = json_array();
 	ret = check_tree(c, &r, &err);
+	if (ret >= 0 && (c->deep || c->record))
+		ret = check_deep(c, &r, &err);
 	rest_close(&r);
 	code = ret < 0 ? cmd_fail("%s", vn_err_text(&err)) : check_report(c);
+	deep_result_fini(&c->deep_result);
 	json_decref(c->problems);
 	return code;
 }
@@ -106,6 +137,8 @@ static int check_run(const struct cmd *cmd, int argc, char **argv)
 		c.quiet |= id == 'q';
 		c.json |= id == 'j';
 		c.repair |= id == 'R';
+		c.deep |= id == 'D';
+		c.record |= id == 'W';
 		if (id == ARGS_EXIT)
 			code = a.code;
 		else if (id == 'L')
@@ -124,14 +157,18 @@ static int check_run(const struct cmd *cmd, int argc, char **argv)
 const struct cmd cmd_check = {
 	.name = "check",
 	.summary = "verify a writable layer",
-	.synopsis = "[-q] [--json] [--repair] [--lower=LOWER]... UPPER",
+	.synopsis = "[-q] [--json] [--deep | --record | --repair] [--lower=LOWER]... UPPER",
 	.text = "Looks at every row of the index and every data file of the writable layer UPPER,\n"
 		"and at what its changes stand on in the lower directories. Prints each problem as\n"
 		"one sentence. Exit code 0: clean, 1: problems were found or it cannot be opened.\n"
 		"With --repair, what is consistent is kept, the rest is changed or dropped, and each\n"
-		"such thing is told; what lost its place is named /lost+found.NUMBER.\n",
+		"such thing is told; what lost its place is named /lost+found.NUMBER.\n"
+		"--record walks the lower directories and the layer's own files and keeps in UPPER\n"
+		"what they are; --deep walks them again and names all that is not as it was.\n",
 	.example = "  veneer check ./layer\n"
 		   "  ./layer is clean\n"
+		   "  veneer check --record ./layer\n"
+		   "  veneer check --deep ./layer\n"
 		   "  veneer check --repair ./layer\n",
 	.opts = check_opts,
 	.run = check_run,

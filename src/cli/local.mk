@@ -21,6 +21,8 @@ libcli_la_SOURCES = \
 	src/cli/control_call.c \
 	src/cli/control_socket.c src/cli/control_socket.h \
 	src/cli/daemon.c src/cli/daemon.h \
+	src/cli/deep.c src/cli/deep.h \
+	src/cli/difference.c src/cli/difference.h \
 	src/cli/hostmounts.c src/cli/hostmounts.h \
 	src/cli/idmap.c src/cli/idmap.h \
 	src/cli/jobs.c src/cli/jobs.h \
@@ -28,6 +30,7 @@ libcli_la_SOURCES = \
 	src/cli/link.c src/cli/link.h \
 	src/cli/mount_options.c src/cli/mount_options.h \
 	src/cli/out.c src/cli/out.h \
+	src/cli/progress.c src/cli/progress.h \
 	src/cli/rest.c src/cli/rest.h \
 	src/cli/say.c \
 	src/cli/server.c src/cli/server.h \

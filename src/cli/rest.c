@@ -30,18 +30,20 @@ static int rest_session(struct rest *r, struct vn_err *err)
 	return ret < 0 ? vn_err_sys(err, ret, "cannot look into '%s'", r->layers.upper) : 0;
 }
 
-static int rest_open_tree(struct rest *r, const char *snapshot, const char *cache, struct vn_err *err)
+static int rest_open_tree(struct rest *r, const char *snapshot, const char *cache, bool changed, struct vn_err *err)
 {
-	bool served;
-	int ret = rest_settle(r->layers.upper, &served, err);
+	int ret = rest_settle(r->layers.upper, &r->served, err);
 	struct ovl_config config = {
 		.lowers = (const char *const *)r->layers.lowers.v,
 		.nlowers = r->layers.lowers.n,
 		.upper = r->layers.upper,
 		.readonly = true,
 		.snapshot = snapshot,
-		.shared = served,
+		.shared = r->served,
+		.accept_changed_lowers = changed,
+		.quiet_lowers = true,
 		.base_cache = cache,
+		.no_base_cache = changed, /* it may not be what is there now */
 		.squash_uid = -1,
 		.squash_gid = -1,
 	};
@@ -57,9 +59,9 @@ static int rest_open_tree(struct rest *r, const char *snapshot, const char *cach
 	return ret;
 }
 
-/* What both ways to open have in common. */
+/* What all ways to open have in common. */
 static int rest_open_at(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot,
-			const char *cache, struct vn_err *err)
+			const char *cache, bool changed, struct vn_err *err)
 {
 	int ret;
 
@@ -70,7 +72,7 @@ static int rest_open_at(struct rest *r, const char *upper, const struct words *l
 	if (r->layers.upper_was == UPPER_EMPTY)
 		ret = vn_err_set(err, -ENODATA, "'%s' is empty: no writable layer has been made in it yet", upper);
 	else
-		ret = rest_open_tree(r, snapshot, cache, err);
+		ret = rest_open_tree(r, snapshot, cache, changed, err);
 	if (ret < 0)
 		layers_fini(&r->layers);
 	return ret;
@@ -78,12 +80,17 @@ static int rest_open_at(struct rest *r, const char *upper, const struct words *l
 
 int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err)
 {
-	return rest_open_at(r, upper, lowers, snapshot, NULL, err);
+	return rest_open_at(r, upper, lowers, snapshot, NULL, false, err);
 }
 
 int rest_open_kept(struct rest *r, const char *upper, const struct words *lowers, const char *cache, struct vn_err *err)
 {
-	return rest_open_at(r, upper, lowers, NULL, cache, err);
+	return rest_open_at(r, upper, lowers, NULL, cache, false, err);
+}
+
+int rest_open_changed(struct rest *r, const char *upper, const struct words *lowers, struct vn_err *err)
+{
+	return rest_open_at(r, upper, lowers, NULL, NULL, true, err);
 }
 
 void rest_close(struct rest *r)

@@ -16,6 +16,7 @@ struct rest {
 	struct ovl_tree *tree;
 	struct vn_fs *fs;
 	struct vn_ctx ctx; /* root's, for the verbs */
+	bool served;       /* a server has the upper */
 };
 
 /*
@@ -25,6 +26,8 @@ struct rest {
 int rest_open(struct rest *r, const char *upper, const struct words *lowers, const char *snapshot, struct vn_err *err);
 /* The same of the present state, with the kept views of another directory (NULL: the upper's). */
 int rest_open_kept(struct rest *r, const char *upper, const struct words *lowers, const char *cache, struct vn_err *err);
+/* The same for the present state, whatever has become of the lowers: to find out what. */
+int rest_open_changed(struct rest *r, const char *upper, const struct words *lowers, struct vn_err *err);
 void rest_close(struct rest *r);
 
 /*

@@ -67,11 +67,11 @@ static json_t *stats_cache(struct ovl_tree *tree)
 	struct ovl_stats o;
 
 	ovl_stats(tree, &o);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "nodes", (json_int_t)o.nodes, "directories",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "nodes", (json_int_t)o.nodes, "directories",
 			 (json_int_t)o.directories, "names", (json_int_t)o.names, "node_bytes", (json_int_t)o.node_bytes,
 			 "name_bytes", (json_int_t)o.name_bytes, "open_files", (json_int_t)o.open_files, "copied_up",
 			 (json_int_t)o.copied_up, "copied_bytes", (json_int_t)o.copied_bytes, "kept_view",
-			 (json_int_t)o.kept_view);
+			 (json_int_t)o.kept_view, "changed_lowers", (json_int_t)o.changed_lowers);
 }
 
 static json_t *stats_lowers(const struct stats_source *s)

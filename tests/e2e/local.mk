@@ -38,3 +38,5 @@ e2e_tests += \
 	tests/e2e/snapshot_pages.sh \
 	tests/e2e/snapshot_live.sh
 quick_e2e_tests += tests/e2e/snapshot_diff.sh
+e2e_tests += tests/e2e/check_deep.sh
+quick_e2e_tests += tests/e2e/check_deep.sh
