@@ -42,6 +42,7 @@ enum {
 	OPT_SYSLOG,
 	OPT_NOFILE,
 	OPT_CAPABILITIES,
+	OPT_VERSION,
 	OPT_CONTROL,
 	OPT_ALSO_MOUNT,
 	OPT_SANDBOX,
@@ -73,6 +74,7 @@ const struct arg_opt serve_opts[] = {
 	{OPT_LOG_LEVEL, 0, "log-level", "LEVEL", "error, warn, info or debug"},
 	{OPT_SYSLOG, 0, "syslog", NULL, "log there instead of to stderr"},
 	{OPT_CAPABILITIES, 0, "print-capabilities", NULL, "say what this vhost-user back end can do, and exit"},
+	{OPT_VERSION, 'V', "version", NULL, ""},
 	{OPT_SOCKET, 0, "socket-path", "PATH", ""},
 	{OPT_SHARED, 0, "shared-dir", "DIR", ""},
 	{OPT_DEBUG, 'd', "debug", NULL, ""},
@@ -489,6 +491,8 @@ int serve_parse(struct serve *s, bool *done)
 			return a.code;
 		if (id == OPT_CAPABILITIES)
 			return print_capabilities();
+		if (id == OPT_VERSION)
+			return puts("veneer " PACKAGE_VERSION) < 0 ? CMD_FAILED : CMD_OK;
 		if (id == OPT_IGNORED)
 			code = set_ignored(s, &a);
 		else

@@ -38,6 +38,7 @@ refused 1 'fd=99' 'a descriptor that is not open' --fd=99 "${layers[@]}"
 check 'no socket is left' test ! -e "$sock"
 rm -rf "$up"
 
+like "$("$VENEER" serve --version)" '^veneer [0-9]' 'the version, for launchers that ask every program'
 out=$("$VENEER" serve --print-capabilities --nonsense-is-not-reached 2>&1)
 like "$out" '"type": "fs"' 'capabilities are JSON of type fs'
 # A launcher finds us by a file with this form.
