@@ -218,6 +218,19 @@ void ovl_file_drop(struct ovl_tree *t, struct ovl_node *n)
 	file_free(t, f);
 }
 
+void ovl_files_forget_sealed(struct ovl_tree *t)
+{
+	struct ovl_file *f, *next;
+
+	pthread_mutex_lock(&t->files->lock);
+	for (f = TAILQ_FIRST(&t->files->list); f; f = next) {
+		next = TAILQ_NEXT(f, link);
+		if (f->home || f->nlevels)
+			file_free(t, file_detach_locked(t, f));
+	}
+	pthread_mutex_unlock(&t->files->lock);
+}
+
 /* ---- descriptors ---- */
 
 /* A FULL file's length is node->size; after a power cut the host's may be what was not flushed. */

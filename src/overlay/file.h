@@ -97,6 +97,9 @@ int ovl_file_publish(struct ovl_tree *t, atomic_int *place, int fd);
 /* The row has a new data file: f, in use by the caller alone (node->lock held for writing), takes over fd. */
 void ovl_file_adopt(struct ovl_tree *t, struct ovl_file *f, uint64_t data, int fd);
 
+/* Files that have bytes in sealed deltas are found out anew when they are next wanted. gate held for writing. */
+void ovl_files_forget_sealed(struct ovl_tree *t);
+
 /* Nothing of the node is kept any more; descriptors are closed when their last user is done. node->lock held for writing, or no reference left. */
 void ovl_file_drop(struct ovl_tree *t, struct ovl_node *n);
 

@@ -191,6 +191,57 @@ int ovl_node_get(struct ovl_tree *t, const struct vn_ctx *ctx, uint64_t nodeid, 
 	return ctx->session->resumed ? ovl_node_load(t, ino, out) : -ESTALE;
 }
 
+struct node_gather {
+	struct ovl_node **nodes;
+	size_t n, cap;
+};
+
+static int node_gather_one(struct node_gather *g, struct ovl_node *n)
+{
+	if (g->n == g->cap) {
+		size_t cap = g->cap ? 2 * g->cap : 64;
+		struct ovl_node **nodes = reallocarray(g->nodes, cap, sizeof(*nodes));
+
+		if (!nodes)
+			return -ENOMEM;
+		g->nodes = nodes;
+		g->cap = cap;
+	}
+	g->nodes[g->n++] = ovl_node_ref(n);
+	return 0;
+}
+
+static int node_gather(struct ovl_tree *t, bool (*wanted)(struct ovl_node *n), struct node_gather *g)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < OVL_SHARDS && !r; i++) {
+		struct ovl_shard *s = &t->shards[i];
+
+		pthread_mutex_lock(&s->lock);
+		for (size_t j = 0; j < s->nslots && !r; j++)
+			for (struct ovl_node *n = s->slots[j]; n && !r; n = n->next)
+				r = wanted(n) ? node_gather_one(g, n) : 0;
+		pthread_mutex_unlock(&s->lock);
+	}
+	return r;
+}
+
+int ovl_nodes_each(struct ovl_tree *t, bool (*wanted)(struct ovl_node *n),
+		   int (*fn)(struct ovl_tree *t, struct ovl_node *n))
+{
+	struct node_gather g = { .n = 0 };
+	int r = node_gather(t, wanted, &g);
+
+	for (size_t i = 0; i < g.n; i++) {
+		if (!r)
+			r = fn(t, g.nodes[i]);
+		ovl_node_put(t, g.nodes[i]);
+	}
+	free(g.nodes);
+	return r;
+}
+
 /* What one node takes; a directory that is busy right now counts without its names. */
 static void node_stats(struct ovl_node *n, struct ovl_stats *out)
 {

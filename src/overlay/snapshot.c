@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "overlay/extents.h"
+#include "overlay/file.h"
 #include "overlay/tree.h"
 
 static int snapshot_seal_locked(struct ovl_tree *t, const char *name, struct vn_err *err)
@@ -45,12 +47,59 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err)
 	return r;
 }
 
+static bool snapshot_node_dead(struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	return own && own->dead && own->data && own->home->id && ovl_has_bytes(n);
+}
+
+/* A node whose row a merge may have given another data file. */
+static bool snapshot_node_sealed(struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	return own && !own->dead && own->home->id && ovl_has_bytes(n) &&
+	       (own->state == STORE_PARTIAL || own->state == STORE_BELOW);
+}
+
+static int snapshot_node_reread(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_own *own = ovl_own(n);
+	struct store_inode row;
+	int r = store_read_inode_at(t->store, own->home->id, n->ino, &row);
+
+	if (r)
+		return r == -ENOENT ? 0 : r; /* kept for a client: its row moved to the head */
+	free((char *)row.origin);
+	ovl_extents_free(own->extents);
+	own->extents = NULL;
+	own->state = row.state;
+	own->data = row.data;
+	own->source = row.source;
+	own->below = row.below;
+	return 0;
+}
+
+/*
+ * Deltas that are merged get new data files where both had bytes of a file. What
+ * no row speaks of any more, unlinked but in use, is in neither: it moves to the
+ * head before.
+ */
 int ovl_snapshot_delete(struct ovl_tree *t, const char *name, struct vn_err *err)
 {
 	if (!t->store || t->readonly)
 		return vn_err_set(err, -EROFS, "snapshot '%s': the tree has no writable layer", name);
 	pthread_rwlock_wrlock(&t->gate);
-	int r = store_snapshot_delete(t->store, name, err);
+	int r = ovl_nodes_each(t, snapshot_node_dead, ovl_touch);
+	if (r)
+		vn_err_sys(err, r, "snapshot '%s': unlinked files that are in use cannot be kept", name);
+	else
+		r = store_snapshot_delete(t->store, name, err);
+	ovl_files_forget_sealed(t);
+	int again = ovl_nodes_each(t, snapshot_node_sealed, snapshot_node_reread);
+	if (!r && (r = again))
+		vn_err_sys(err, r, "snapshot '%s': it is gone, but the tree cannot be read: unmount and mount again", name);
 	pthread_rwlock_unlock(&t->gate);
 	return r;
 }

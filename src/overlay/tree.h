@@ -430,6 +430,12 @@ int ovl_files_new(struct ovl_tree *t); /* sets t->files; limit from RLIMIT_NOFIL
 void ovl_files_free(struct ovl_tree *t);
 uint64_t ovl_files_open(struct ovl_tree *t); /* descriptors in the cache */
 
+/* ---- node.c: all of them ---- */
+
+/* fn of each node in memory that is wanted, until one fails. No lock is held for fn; gate held for writing. */
+int ovl_nodes_each(struct ovl_tree *t, bool (*wanted)(struct ovl_node *n),
+		   int (*fn)(struct ovl_tree *t, struct ovl_node *n));
+
 /* ---- acl.c: POSIX ACLs as the xattr's bytes (version 2) ---- */
 
 /* Is it well formed? -EINVAL otherwise. *equiv: it says no more than a mode does. *mode gets its permission bits. */

@@ -178,6 +178,58 @@ START_TEST(a_file_in_use_and_unlinked_lives_on_over_a_snapshot)
 }
 END_TEST
 
+static void snapshot_delete(struct engine *e, const char *name)
+{
+	struct vn_err err = { 0 };
+	int r = ovl_snapshot_delete(e->tree, name, &err);
+	ck_assert_msg(!r, "%s", vn_err_text(&err));
+}
+
+/* A file that two snapshots changed in different places, known to a client from before and after. */
+START_TEST(files_in_use_are_read_on_when_snapshots_are_merged)
+{
+	static char big[512 << 10], got[512 << 10];
+	struct iovec iov = { got, sizeof(got) };
+	struct engine e;
+	uint64_t node, dead;
+
+	engine_init(&e, 1);
+	memset(big, 'b', sizeof(big) - 1);
+	lower_file(&e, 0, "big", big);
+	engine_open(&e);
+	ck_assert_int_eq(e_node(&e, "big", &node), 0);
+	for (int i = 0; i < 4; i++) {
+		char name[2] = { (char)('1' + i) };
+
+		ck_assert_int_eq(e_write(&e, "big", (uint64_t)i * 100000, name), 0);
+		big[i * 100000] = *name;
+		if (i == 1) {
+			ck_assert_int_eq(e_create(&e, "dead", 0644), 0);
+			ck_assert_int_eq(e_write(&e, "dead", 0, "bytes"), 0);
+			ck_assert_int_eq(e_node(&e, "dead", &dead), 0);
+			ck_assert_int_eq(e_unlink(&e, "dead"), 0);
+		}
+		snapshot(&e, name);
+		if (i < 2)
+			continue;
+		snapshot_delete(&e, i == 2 ? "2" : "3");
+		ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), sizeof(big) - 1);
+		ck_assert_mem_eq(got, big, sizeof(big) - 1);
+	}
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, dead, 0, &iov, 1), 5);
+	ck_assert_mem_eq(got, "bytes", 5);
+	e.fs->ops->forget(e.fs, &e.ctx, dead, 1);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_reopen(&e);
+	ck_assert_int_eq(e_node(&e, "big", &node), 0);
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), sizeof(big) - 1);
+	ck_assert_mem_eq(got, big, sizeof(big) - 1);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_snapshot", work_goes_on_over_a_snapshot, a_name_that_is_taken_is_refused,
 	      rollback_brings_the_state_back, rollback_under_a_client_that_cannot_be_told_is_refused,
-	      a_file_in_use_and_unlinked_lives_on_over_a_snapshot)
+	      a_file_in_use_and_unlinked_lives_on_over_a_snapshot,
+	      files_in_use_are_read_on_when_snapshots_are_merged)
