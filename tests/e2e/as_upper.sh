@@ -30,7 +30,7 @@ is "$(stat -c '%F %t:%T' mnt/upper/gone)" 'character special file 0:0' 'its whit
 is "$(getfattr --only-values -n trusted.overlay.opaque mnt/upper/dir 2>/dev/null)" y 'its opaque mark an attribute'
 umount inner
 unmnt mnt
-check 'the layer is clean' "$VENEER" check layer
+check 'the layer is clean' eventually 30 "$VENEER" check layer
 mnt mnt -o upperdir=layer
 check 'after a remount of both' inner
 is "$(cat inner/file)" $'below\nmore' 'the contents are there'

@@ -55,7 +55,7 @@ new
 new" "upper $u shows the same"
 	unmnt "$mnt"
 	check "upper $u has the same inodes" diff "$scratch/out/$u" "$scratch/out/$u.again"
-	check "upper $u is clean" "$VENEER" check "$scratch/$u"
+	check "upper $u is clean" eventually 30 "$VENEER" check "$scratch/$u"
 done
 check 'there is one view' one_view "$cache"
 

@@ -96,7 +96,7 @@ kill -TERM "$server"
 wait "$server"
 is $? 0 'SIGTERM ends the server'
 check_fails 'and unmounts' is_mounted mnt
-check 'leaving a clean layer' "$VENEER" check up6
+check 'leaving a clean layer' eventually 30 "$VENEER" check up6
 is "$("$VENEER" cat up6 x)" x 'with everything in it'
 mnt_fg mnt -o lowerdir=low1,upperdir=up6
 kill -9 "$server"

@@ -28,7 +28,7 @@ is "$("$VENEER" diff layer | grep -v '/$')" "m etc/passwd
 A ${scratch#/}/place/one
 R ${scratch#/}/place/file -> ${scratch#/}/place/renamed" 'veneer diff shows the changes'
 is "$(run -u layer -- ls "$scratch")" "$(ls -I layer)" 'the upper does not show in the tree'
-check 'the layer is clean' "$VENEER" check layer
+check 'the layer is clean' eventually 30 "$VENEER" check layer
 
 # Read-only.
 out=$(run -o ro,frobnicate -- sh -c 'touch /x; cat place/file' 2>&1)

@@ -40,7 +40,7 @@ one() {
 	unmnt "$m"
 	dump_lowers "$name" >"$scratch/$name.after"
 	check "$at: the layers are as they were" diff "$scratch/$name.before" "$scratch/$name.after"
-	check "$at: the writable layer is sound" timeout 120 "$VENEER" check "$scratch/$name.upper"
+	check "$at: the writable layer is sound" eventually 60 "$VENEER" check "$scratch/$name.upper"
 	rm -rf "${scratch:?}/$name" "$scratch/$name.upper"
 }
 
