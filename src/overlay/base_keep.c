@@ -75,7 +75,7 @@ static int keep_open(struct base *b, int dirfd, const struct kept_id *id, struct
 int base_keep_use(struct base *b, int dirfd)
 {
 	struct kept_id id;
-	struct kept *k;
+	struct kept *k = NULL;
 	int rc = base_kept_id(b, &id);
 
 	if (rc)
