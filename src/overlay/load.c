@@ -333,14 +333,6 @@ static bool load_origin_here(struct ovl_tree *t, const struct store_inode *row, 
 	return true;
 }
 
-static struct ovl_home *load_home(struct ovl_tree *t, uint64_t id)
-{
-	for (struct ovl_home *h = t->homes; h; h = h->next)
-		if (h->id == id)
-			return h;
-	return NULL;
-}
-
 static void load_row_attr(struct ovl_node *n, const struct store_inode *row)
 {
 	n->size = row->size;
@@ -378,7 +370,7 @@ static int load_own(struct ovl_tree *t, struct ovl_node *n, const struct store_i
 	struct ovl_own *own = calloc(1, sizeof(*own));
 	if (!own)
 		return -ENOMEM;
-	own->home = load_home(t, delta);
+	own->home = ovl_home_find(t, delta);
 	own->state = row->state;
 	own->flags = row->flags;
 	own->data = row->data;

@@ -97,7 +97,9 @@ int ovl_snapshot_delete(struct ovl_tree *t, const char *name, struct vn_err *err
 	else
 		r = store_snapshot_delete(t->store, name, err);
 	ovl_files_forget_sealed(t);
-	int again = ovl_nodes_each(t, snapshot_node_sealed, snapshot_node_reread);
+	int again = ovl_homes_update(t);
+	if (!again)
+		again = ovl_nodes_each(t, snapshot_node_sealed, snapshot_node_reread);
 	if (!r && (r = again))
 		vn_err_sys(err, r, "snapshot '%s': it is gone, but the tree cannot be read: unmount and mount again", name);
 	pthread_rwlock_unlock(&t->gate);

@@ -89,9 +89,22 @@ static struct ovl_home *tree_home(struct ovl_tree *t, uint64_t id)
 	return h;
 }
 
+struct ovl_home *ovl_home_find(struct ovl_tree *t, uint64_t id)
+{
+	for (struct ovl_home *h = t->homes; h; h = h->next)
+		if (h->id == id)
+			return h;
+	return NULL;
+}
+
 static int tree_add_home(void *arg, const struct store_delta_info *info)
 {
-	return tree_home(arg, info->id) ? 0 : -ENOMEM;
+	return ovl_home_find(arg, info->id) || tree_home(arg, info->id) ? 0 : -ENOMEM;
+}
+
+int ovl_homes_update(struct ovl_tree *t)
+{
+	return t->store ? store_chain(t->store, tree_add_home, t) : 0;
 }
 
 int ovl_homes_load(struct ovl_tree *t)
@@ -99,7 +112,7 @@ int ovl_homes_load(struct ovl_tree *t)
 	t->head = tree_home(t, 0);
 	if (!t->head)
 		return -ENOMEM;
-	return t->store ? store_chain(t->store, tree_add_home, t) : 0;
+	return ovl_homes_update(t);
 }
 
 static int tree_root(struct ovl_tree *t)

@@ -280,6 +280,9 @@ int ovl_lookup(struct ovl_tree *t, struct ovl_node *dir, const char *name, struc
 int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out);
 /* One home per delta of the store, and the head. */
 int ovl_homes_load(struct ovl_tree *t);
+/* Adds the deltas that have come into being since. gate held for writing. */
+int ovl_homes_update(struct ovl_tree *t);
+struct ovl_home *ovl_home_find(struct ovl_tree *t, uint64_t id); /* NULL: no such delta. gate held */
 void ovl_homes_free(struct ovl_tree *t);
 /* The root forgets its names and its row, and reads the row anew: rollback. */
 int ovl_root_reload(struct ovl_tree *t);
