@@ -21,6 +21,7 @@
 #include "../tests/vhost/frontend.h"
 
 #define FILES 20000
+#define LOOKED_UP 1000    /* files that the client knows */
 #define CHMOD_FILES 15000 /* virtiofsd holds a descriptor for each, and has 20000 */
 #define DIRS 100
 #define PER_DIR 100
@@ -229,6 +230,21 @@ static void next_chmod(struct slot *s)
 	call(s, FUSE_SETATTR, file_nodes[s->number % CHMOD_FILES], sizeof(s->in.setattr), sizeof(struct fuse_attr_out));
 }
 
+/* Lower files, each looked up before, as a guest does. */
+static void next_unlink(struct slot *s)
+{
+	snprintf(s->name, sizeof(s->name), "%lu", s->number + LOOKED_UP);
+	call(s, s->step ? FUSE_UNLINK : FUSE_LOOKUP, files_node, 0, s->step ? 0 : sizeof(struct fuse_entry_out));
+	call_name(s, 0, s->name);
+}
+
+static bool done_unlink(struct slot *s)
+{
+	one_step(s);
+	s->step = !s->step;
+	return !s->step;
+}
+
 /* As tar does: look the name up, create, write 4 KiB, set mode and times, close. */
 static void next_untar(struct slot *s)
 {
@@ -315,6 +331,7 @@ static const struct work works[] = {
 	{"symlink", next_symlink, one_step, 0, 0},
 	{"rename", next_rename, done_rename, 0, 0},
 	{"chmod", next_chmod, one_step, CHMOD_FILES, 0},
+	{"unlink", next_unlink, done_unlink, CHMOD_FILES, 0},
 	{"untar", next_untar, done_untar, 0, 0},
 	{"read4k", next_read, one_step, 0, 4096},
 	{"read128k", next_read, one_step, 0, 128 << 10},
@@ -379,7 +396,7 @@ static void prepare(const struct work *w)
 	big_node = find(1, "big");
 	big_fh = open_file(big_node);
 	io_size = w->bytes;
-	prepare_files(w->next == next_chmod ? CHMOD_FILES : 1000);
+	prepare_files(w->next == next_chmod ? CHMOD_FILES : LOOKED_UP);
 	for (unsigned i = 0; w->next == next_walk && i < DIRS; i++) {
 		snprintf(name, sizeof(name), "%u", i);
 		dir_nodes[i] = find(dirs_node, name);
