@@ -151,14 +151,16 @@ static int deep_count(struct deep *p, const struct survey_object *o)
 	return o->error && !denied ? deep_tell(p, o->path, OVL_DIFFERS_UNREAD, NULL, &o->print, o->error) : 0;
 }
 
+/* The record cannot be used. That is a problem, and no reason not to look at all else. */
 static int deep_damaged(struct deep *p, int rc)
 {
 	vn_autofree char *text = NULL;
 	const char *what = rc == -EUCLEAN	    ? "is damaged" :
 			   rc == -EPROTONOSUPPORT ? "is of another version of veneer" :
-						    "belongs to another writable layer";
+			   rc == -ESTALE	    ? "belongs to another writable layer" :
+						    "cannot be read";
 
-	if (rc != -EUCLEAN && rc != -EPROTONOSUPPORT && rc != -ESTALE)
+	if (rc == -ENOMEM)
 		return rc;
 	p->d->record = OVL_RECORD_DAMAGED;
 	if (asprintf(&text, "the record of the lower directories, '" PRINTS_NAME "' in the upper directory, %s: make a new one with --record",
@@ -463,9 +465,13 @@ int ovl_deep(struct ovl_tree *t, struct ovl_deep *d, struct vn_err *err)
 		rc = deep_damaged(&p, found);
 	if (!rc)
 		rc = found ? deep_without(&p) : deep_with_record(&p);
+	if (rc == -EUCLEAN) /* its sums were right and what it says makes no sense */
+		rc = deep_damaged(&p, rc);
+	if (rc < 0)
+		vn_err_sys(err, rc, "cannot walk '%s'", p.where ? p.where : "the lower directories");
 	prints_close(p.then);
 	deep_fini(&p);
-	return rc < 0 ? vn_err_sys(err, rc, "cannot walk '%s'", p.where ? p.where : "the lower directories") : 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int record_all(struct deep *p, const struct prints_head *h)

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../check_main.h"
@@ -97,6 +98,24 @@ static void set_mtime(const char *path, const struct timespec *at)
 	struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, *at};
 
 	ck_assert_int_eq(utimensat(AT_FDCWD, path, ts, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+/* Waits until the host's file times, which are those of its last tick, are behind now. */
+static void later(void)
+{
+	struct timespec now;
+	char probe[512];
+	struct stat st;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(probe, sizeof(probe), "%s/probe", vn_check_dir());
+	do {
+		int fd = open(probe, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		ck_assert_int_eq(write(fd, "x", 1), 1);
+		ck_assert_int_eq(fstat(fd, &st), 0);
+		close(fd);
+	} while (st.st_mtim.tv_sec < now.tv_sec || (st.st_mtim.tv_sec == now.tv_sec && st.st_mtim.tv_nsec <= now.tv_nsec));
 }
 
 /* Changes bytes and leaves size and time of modification as they were. */
@@ -223,6 +242,7 @@ START_TEST(each_change_is_named_once)
 		populate(&e);
 		at_rest(&e);
 		run(&e, &f, &d, ovl_record);
+		later();
 		changes[i].change(&e);
 		at_rest(&e);
 		run(&e, &f, &d, ovl_deep);
@@ -435,6 +455,7 @@ START_TEST(without_a_record_what_is_newer_than_the_layer_is_named)
 	ck_assert_str_eq(f.text, "");
 	ck_assert_int_eq(d.record, OVL_RECORD_NONE);
 	ck_assert_int_gt(d.since, 0);
+	later();
 	append(lower(&e, 1, "dir/lower"), "x");
 	lower_file(&e, 0, "dir/sub/new", "");
 	run(&e, &f, &d, ovl_deep);
@@ -619,6 +640,7 @@ START_TEST(changed_directory_is_noticed_when_it_is_read)
 	e_names(&e, "dir", "file lower sub");
 	ck_assert_uint_eq(changed(&e), 0);
 	engine_close(&e);
+	later();
 	lower_file(&e, 1, "dir/new", "");
 	engine_open(&e);
 	ck_assert_int_eq(e_lookup(&e, "dir-", &entry), 0);
