@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/vfs.h>
 
 #include "base/err.h"
@@ -148,6 +149,23 @@ static int mount_do(struct mount_cmd *m)
 	return CMD_FAILED;
 }
 
+/* The server goes on as it is: the kernel alone applies these flags. */
+static int mount_again(struct mount_cmd *m)
+{
+	struct vn_err err = {0};
+	vn_autofree char *target = NULL;
+	const char *word = m->words[m->nwords - 1];
+	int ret = layers_directory("mount point", word, &target, &err);
+
+	if (ret < 0)
+		return cmd_fail("%s", vn_err_text(&err));
+	if (mount(NULL, target, NULL, m->options.flags, NULL) == 0)
+		return CMD_OK;
+	if (errno == EINVAL)
+		return cmd_fail("nothing is mounted on '%s' that could be remounted", word);
+	return cmd_fail("cannot remount '%s': %s", word, strerror(errno));
+}
+
 static int mount_run(const struct cmd *cmd, int argc, char **argv)
 {
 	struct mount_cmd m = {.cmd = cmd};
@@ -165,6 +183,8 @@ static int mount_run(const struct cmd *cmd, int argc, char **argv)
 		code = a.code;
 	else if (code == CMD_OK && !m.nwords)
 		code = cmd_usage(cmd, "a mount point is missing");
+	else if (code == CMD_OK && m.options.flags & MS_REMOUNT)
+		code = mount_again(&m);
 	else if (code == CMD_OK && !m.options.lowers.n && !m.options.upper)
 		code = cmd_usage(cmd, "there is nothing to mount: say with -o lowerdir=DIR[:DIR...] what to show");
 	else if (code == CMD_OK)
@@ -196,8 +216,10 @@ const struct cmd cmd_mount = {
 		"  noacl                      no POSIX access control lists\n"
 		"  stats                      show the server's counters as /.veneer/stats\n"
 		"  virtual=PATH=FILE[:MODE]   as --virtual\n"
+		"  accept_changed_lowers      open U although its lower directories are others now\n"
 		"  squash_to_root, squash_to_uid=N, squash_to_gid=N, static_nlink, allow_other,\n"
-		"  and those of mount(8). fuse-overlayfs' other options are accepted.\n",
+		"  fsname=NAME, and those of mount(8), such as rw, nosuid and remount.\n"
+		"  fuse-overlayfs' other options are accepted.\n",
 	.example = "  veneer mount -o lowerdir=/srv/app:/srv/base,upperdir=./layer /mnt\n",
 	.opts = mount_opts,
 	.run = mount_run,

@@ -284,13 +284,14 @@ static const struct {
 	{"noatime", MS_NOATIME, 0},   {"diratime", 0, MS_NODIRATIME}, {"nodiratime", MS_NODIRATIME, 0},
 	{"relatime", MS_RELATIME, 0}, {"norelatime", 0, MS_RELATIME}, {"strictatime", MS_STRICTATIME, 0},
 	{"dirsync", MS_DIRSYNC, 0},   {"sync", MS_SYNCHRONOUS, 0},    {"async", 0, MS_SYNCHRONOUS},
+	{"remount", MS_REMOUNT, 0},
 };
 
 /* Words of fstab that speak to mount(8) and systemd, and what is always so here. Taken without a word. */
 static const char *const mount_options_silent[] = {
 	"defaults",     "auto",    "noauto", "user",    "nouser",  "users",
 	"owner",        "group",   "nofail", "_netdev", "comment", "default_permissions",
-	"kernel_cache", "subtype", "setuid",
+	"kernel_cache", "subtype", "setuid", "user_id", "group_id",
 };
 
 static const char *const mount_options_ignored[] = {

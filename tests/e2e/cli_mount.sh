@@ -105,6 +105,11 @@ out=$("$VENEER" mount -o lowerdir=low1,upperdir=up6 mnt 2>&1)
 is "$? $out" "1 veneer: a mount whose server has died lies on 'mnt': take it away with umount first" 'a killed server is told from a live one'
 umount mnt
 mnt mnt -o lowerdir=low1,upperdir=up6
+check 'remounted to be read' "$VENEER" mount -o remount,ro,nosuid mnt
+check_fails 'it cannot be written' touch mnt/again
+check 'remounted to be written' "$VENEER" -o remount,rw mnt
+check 'it can be written' touch mnt/again
+like "$("$VENEER" mount -o remount,ro low1 2>&1)" "^veneer: nothing is mounted on 'low1'" 'what is no mount cannot be remounted'
 cd mnt && umount -l . && cd ..
 check 'a detached mount ends once nobody is in it' eventually 30 "$VENEER" mount -o lowerdir=low1,upperdir=up6 mnt
 mounts+=("$scratch/mnt")
