@@ -18,6 +18,16 @@ native_copy() {
 	for ((i = n - 1; i >= 0; i--)); do cp -a "$base/sets/$1/$i/." "$2" || return 1; done
 }
 
+# keep_view SET OPTIONS: with basecache= among them, a view of the set is there before it is mounted.
+keep_view() {
+	local cache layers=() i
+	[[ ,$2, =~ ,basecache=([^,]+), ]] || return 0
+	cache=${BASH_REMATCH[1]}
+	IFS=: read -ra i <<<"$(lower_list "$1")"
+	for i in "${i[@]}"; do layers+=(-l "$i"); done
+	"$veneer" index "${layers[@]}" -c "$cache" >/dev/null
+}
+
 # sys_mount SYSTEM SET: mounts a new upper over the set; afterwards $at is the tree and $mount_ms what it took.
 # veneer:OPTIONS is veneer with further mount options.
 sys_mount() {
@@ -40,6 +50,7 @@ sys_mount() {
 	veneer | veneer:*)
 		options=${system#veneer} options=${options/:/,}
 		rmdir "$dir/upper"
+		keep_view "$set" "$options" || return 1
 		mount_ms=$("$work" exec "$veneer" mount \
 			-o "lowerdir=$lowers,upperdir=$dir/upper$options" "$at" 2>"$dir/log")
 		;;

@@ -2,6 +2,7 @@
 /* Taking a kept view into use: finding its file, and comparing its samples with the layers. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -32,10 +33,12 @@ static int keep_open_file(int dirfd, const char *name)
 /* Is the object still what it was when the view was made? */
 static int keep_compare(struct base *b, const struct kept_sample *s, const char *path)
 {
-	vn_autoclose int fd = vn_open_beneath(b->layers[s->layer].fd, path, VN_O_PATH | O_NOFOLLOW);
+	int root = b->layers[s->layer].fd, rc;
+	bool deep = strchr(path, '/');
+	vn_autoclose int fd = deep ? vn_open_beneath(root, path, VN_O_PATH | O_NOFOLLOW) : -1;
 	struct layer_stat st;
-	int rc = fd < 0 ? fd : layer_stat(fd, "", &st);
 
+	rc = deep ? (fd < 0 ? fd : layer_stat(fd, "", &st)) : layer_stat(root, path, &st);
 	if (rc < 0)
 		return -ESTALE;
 	return st.ino == s->ino && st.attr.size == s->size && st.attr.mtime == s->mtime && st.attr.ctime == s->ctime &&

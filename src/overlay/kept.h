@@ -23,8 +23,8 @@
  * When it is right. Lowers do not change by contract. A view is one more reader
  * that relies on it, and for longer than a mount; so
  *
- *	- its id covers, for each layer, what its root directory looks like, with
- *	  times and inode number, and its file system;
+ *	- its id covers, for each layer, the inode number and times of its root
+ *	  directory, and the size of an image;
  *	- samples of every layer are compared when it is opened;
  *	- a file's size and time are compared when its data is opened.
  *

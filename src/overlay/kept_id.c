@@ -2,8 +2,7 @@
 /*
  * Which stack a kept view was made of, and how it was seen.
  *
- * Of each layer: the fingerprint that the index knows it by, the inode number
- * and times of its root, and, of an image (whose roots may be alike to the
+ * Of each layer: the inode number, mode and times of its root, and, of an image (whose roots may be alike to the
  * nanosecond where they were built to be reproducible), its size. Not its path nor
  * its device number: a layer that is mounted again is the same.
  *
@@ -68,20 +67,16 @@ static int id_add_layer(struct base *b, size_t layer, struct kept_id *id)
 {
 	struct layer *l = &b->layers[layer];
 	struct layer_stat st;
-	char print[17];
-	int rc = base_fingerprint(b, layer, print);
+	int rc = layer_stat(l->fd, "", &st);
 
-	if (!rc)
-		rc = layer_stat(l->fd, "", &st);
 	if (!rc)
 		rc = id_add_image(l, id);
 	if (rc)
 		return rc;
-	id_add(id, print, sizeof(print));
 	id_add(id,
 	       (const uint64_t[]){st.ino, (uint64_t)st.attr.mtime, (uint64_t)st.attr.ctime, (uint64_t)st.attr.btime,
-				  l->cloned, l->overrides},
-	       6 * sizeof(uint64_t));
+				  st.attr.mode, l->cloned, l->overrides},
+	       7 * sizeof(uint64_t));
 	return 0;
 }
 

@@ -11,8 +11,9 @@
  * Files with several names are counted on the way; at the end their records get
  * the number of names that there are in the merged tree.
  *
- * Samples: of each layer the first object met, and of all those whose hashes are
- * the lowest, so that they lie all over the tree.
+ * Samples: of each layer the first object met, which as a rule lies in its root, and
+ * of all those whose hashes are the lowest, so that they lie all over the tree.
+ * Directories are among them: their times tell of names.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -139,6 +140,16 @@ static int sample_offer(struct make *m, uint64_t hash, const char *name, size_t 
 	m->samples[i] = (struct sample){0};
 	m->nsamples += m->nsamples < SAMPLES;
 	return sample_set(m, &m->samples[i], hash, name, len, layer);
+}
+
+/* An entry, in every layer that has part in it. */
+static int sample_offer_entry(struct make *m, const struct base_entry *e, uint64_t hash)
+{
+	int rc = e->type == DT_DIR ? 0 : sample_offer(m, hash, e->name, e->len, e->layer);
+
+	for (size_t i = 0; e->type == DT_DIR && i < e->nlayers && !rc; i++)
+		rc = sample_offer(m, hash, e->name, e->len, e->layers[i]);
+	return rc;
 }
 
 static int sample_write(struct make *m, const struct sample *s)
@@ -349,16 +360,12 @@ static int dir_objects(struct make *m)
 	for (size_t i = 0; i < m->entries.n && !rc; i++) {
 		struct base_entry be = dir_base_entry(m, &e[i]);
 
-		if (e[i].type == DT_DIR)
+		rc = sample_offer_entry(m, &be, e[i].hash);
+		if (rc || e[i].type == DT_DIR)
 			continue;
 		rc = object_write(m, &be, &e[i].record);
-		if (rc && !make_ends(rc)) {
-			e[i].record = 0;
-			rc = 0;
-			continue;
-		}
-		if (!rc)
-			rc = sample_offer(m, e[i].hash, be.name, be.len, be.layer);
+		if (rc && !make_ends(rc))
+			e[i].record = rc = 0;
 		if (!rc)
 			rc = make_pace(m);
 	}
