@@ -184,6 +184,8 @@ int base_open_file(struct base *b, struct base_dir *d, const char *name, size_t 
 	if (!rc)
 		rc = object_open(&o);
 	base_object_close(&o);
+	if (rc == -ESTALE)
+		base_kept_missing(b, d, name, len, layer);
 	return rc;
 }
 

@@ -28,6 +28,12 @@ static bool kept_miss(struct base *b)
 	return false;
 }
 
+static void kept_disagrees(struct base *b)
+{
+	if (kept_abandon(b->kept))
+		kept_give_up(b, "does not agree with them any more");
+}
+
 void base_kept_close(struct base *b)
 {
 	kept_close(b->kept);
@@ -111,6 +117,7 @@ bool base_kept_list(struct base *b, struct base_dir *d, base_entry_fn fn, void *
 
 		*rc = fn(arg, &e);
 	}
+	kept_listed(b->kept, &look);
 	return true;
 }
 
@@ -194,9 +201,16 @@ bool base_kept_agrees(struct base *b, const struct base_dir *d, const char *name
 		return true;
 	if (f.o->size == st->attr.size && f.o->mtime == st->attr.mtime)
 		return true;
-	if (kept_abandon(b->kept))
-		kept_give_up(b, "does not agree with them any more");
+	kept_disagrees(b);
 	return false;
+}
+
+void base_kept_missing(struct base *b, const struct base_dir *d, const char *name, size_t len, uint16_t layer)
+{
+	struct kept_found f;
+
+	if (kept_find_object(b, d, name, len, layer, &f) && S_ISREG(f.o->mode))
+		kept_disagrees(b);
 }
 
 /* ---- parts ---- */

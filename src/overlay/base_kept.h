@@ -35,6 +35,8 @@ struct base_parts *base_kept_parts(struct base *b, const struct base_dir *d);
  */
 bool base_kept_agrees(struct base *b, const struct base_dir *d, const char *name, size_t len, uint16_t layer,
 		      const struct layer_stat *st);
+/* There is no such regular file in its layer (any more): if the view tells of one, it is given up, with a word in the log. */
+void base_kept_missing(struct base *b, const struct base_dir *d, const char *name, size_t len, uint16_t layer);
 /* Which stack this is, and its view's file name. -errno: a layer cannot be looked at. */
 struct kept_id;
 int base_kept_id(struct base *b, struct kept_id *out);

@@ -17,6 +17,8 @@
 #define IFTODT(mode) (((mode)&S_IFMT) >> 12)
 #endif
 
+#define KEPT_RESIDENT (512u << 10) /* bytes */
+
 struct kept {
 	const unsigned char *map;
 	size_t mapped; /* 0: the bytes are somebody else's */
@@ -24,6 +26,7 @@ struct kept {
 	const uint64_t *sums;
 	atomic_uchar *seen; /* blocks whose checksum was right */
 	atomic_bool abandoned, damaged;
+	atomic_uint listed; /* about how many bytes, since the pages were last let go */
 };
 
 _Static_assert(sizeof(struct kept_object) % 8 == 0 && sizeof(struct kept_dir) % 8 == 0 &&
@@ -310,6 +313,17 @@ const struct kept_part *kept_part(struct kept *k, const struct kept_look *look, 
 		return damage(k);
 	*path = p->path_len ? look->text + p->path : NULL;
 	return p;
+}
+
+void kept_listed(struct kept *k, const struct kept_look *look)
+{
+	unsigned bytes = look->dir->nentries * (unsigned)(sizeof(struct kept_entry) + sizeof(struct kept_object));
+
+	if (atomic_fetch_add_explicit(&k->listed, bytes, memory_order_relaxed) + bytes < KEPT_RESIDENT)
+		return;
+	atomic_store_explicit(&k->listed, 0, memory_order_relaxed);
+	if (k->mapped)
+		madvise((void *)k->map, k->mapped, MADV_DONTNEED);
 }
 
 /* ---- objects ---- */

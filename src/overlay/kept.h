@@ -181,6 +181,12 @@ struct kept_look {
  * names are names, layers exist, ranges lie in the file.
  */
 bool kept_look(struct kept *k, uint64_t record, struct kept_look *out);
+/*
+ * A directory has been listed, and its objects will be asked for next. A walk over
+ * everything must not leave everything in the process's memory: now and then this
+ * lets the pages go. They stay in the page cache, where other mounts use them, too.
+ */
+void kept_listed(struct kept *k, const struct kept_look *look);
 /* Entry i of a directory. */
 const struct kept_entry *kept_entry(struct kept *k, const struct kept_look *look, uint32_t i);
 /* The entry of a name whose hash this is; NULL also when there is none (the view is not abandoned then). */

@@ -574,7 +574,7 @@ int base_keep_make(struct base *b, int dirfd, int (*pace)(void *arg), void *arg,
 	struct make m = {.b = b, .pace = pace, .pace_arg = arg, .head = {.nlayers = (uint32_t)b->nlayers}};
 	int rc;
 
-	if (b->kept)
+	if (base_is_kept(b))
 		return -EALREADY;
 	rc = make_all(&m, dirfd);
 	if (!rc && made) {

@@ -60,6 +60,13 @@ no_more "$calls" $((3 * names + 5)) 'each in another layer: that directory is op
 lookups 'missing' "$many" "${spread[@]/#/missing}"
 no_more "$calls" 5 'a name that is in none costs no call'
 
+# With a view that is kept nothing is looked at.
+kept=()
+for ((i = 0; i < layers; i++)); do kept+=(-l "$scratch/many/$i"); done
+check 'a view of them is kept' "$VENEER" index "${kept[@]}" -c "$scratch/cache"
+lookups "all over $layers, with a view" "$many,basecache=$scratch/cache" "${spread[@]}"
+no_more "$calls" 5 'with a view no name costs a call'
+
 # The rest of the life of such a mount.
 kept=$((layers + names))
 mnt "$scratch/mnt" -o "$many,upperdir=$scratch/upper"

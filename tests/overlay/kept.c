@@ -348,6 +348,22 @@ START_TEST(a_file_that_was_changed_is_not_read_as_it_was)
 }
 END_TEST
 
+START_TEST(a_file_that_is_gone_ends_the_use_of_a_view)
+{
+	struct base *b;
+
+	stack_make();
+	b = open_kept();
+	ck_assert_str_eq(fx_read(b, "a/low"), "2");
+	ck_assert(base_is_kept(b));
+	move("2/deep", "2/hidden");
+	ck_assert_str_eq(fx_read(b, "deep/er/and/deeper/still/leaf"), "!ESTALE");
+	ck_assert(!base_is_kept(b));
+	ck_assert_int_eq(fx_lookup(b, "deep"), -ENOENT);
+	base_close(b);
+}
+END_TEST
+
 START_TEST(a_view_that_others_could_write_is_not_used)
 {
 	struct base *b;
@@ -539,7 +555,8 @@ END_TEST
 
 VN_CHECK_MAIN("overlay/kept", a_view_says_what_the_lowers_say, link_counts_are_those_of_the_merged_tree,
 	      a_view_reads_no_lower_directory, no_view_is_used_where_there_is_none, another_stack_has_another_view,
-	      a_change_far_below_is_seen_in_the_samples, a_file_that_was_changed_is_not_read_as_it_was,
+	      a_change_far_below_is_seen_in_the_samples, a_file_that_is_gone_ends_the_use_of_a_view,
+	      a_file_that_was_changed_is_not_read_as_it_was,
 	      a_view_that_others_could_write_is_not_used, making_can_be_stopped_and_leaves_nothing,
 	      an_upper_inside_a_lower_forbids_a_view_and_never_shows, a_flipped_bit_anywhere_changes_nothing,
 	      a_short_file_is_refused, another_version_is_refused)
