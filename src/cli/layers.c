@@ -90,7 +90,7 @@ static int layers_missing_upper(struct layers *l, const char *upper, struct vn_e
 }
 
 /* Does the directory hold nothing, a writable layer, or something that is not ours? */
-static int layers_look(struct layers *l, struct vn_err *err)
+static int layers_look(struct layers *l, bool create, struct vn_err *err)
 {
 	vn_autoclosedir DIR *dir = opendir(l->upper);
 	const struct dirent *d;
@@ -104,31 +104,13 @@ static int layers_look(struct layers *l, struct vn_err *err)
 		empty = false;
 		ours |= strcmp(d->d_name, "index.db") == 0 || strcmp(d->d_name, "lock") == 0;
 	}
+	if (!empty && !ours && !create)
+		return vn_err_set(err, -ENOTEMPTY, "'%s' is not a writable layer of veneer", l->upper);
 	if (!empty && !ours)
 		return vn_err_set(err, -ENOTEMPTY,
 				  "upper directory '%s' holds files that are not a writable layer of veneer: name an empty or a new directory",
 				  l->upper);
 	l->upper_was = empty ? UPPER_EMPTY : UPPER_USED;
-	return 0;
-}
-
-static int layers_upper(struct layers *l, const char *upper, bool create, bool readonly, struct vn_err *err)
-{
-	struct stat st;
-	int ret;
-
-	if (stat(upper, &st) < 0 && errno == ENOENT)
-		return create ? layers_missing_upper(l, upper, err)
-			      : vn_err_set(err, -ENOENT, "upper directory '%s' does not exist", upper);
-	ret = layers_directory("upper directory", upper, &l->upper, err);
-	if (ret == 0)
-		ret = layers_look(l, err);
-	if (ret < 0 || readonly)
-		return ret;
-	if (access(l->upper, W_OK | X_OK) < 0 && errno == EROFS)
-		return layers_readonly(upper, err);
-	if (access(l->upper, W_OK | X_OK) < 0)
-		return vn_err_sys(err, -errno, "cannot write to upper directory '%s'", upper);
 	return 0;
 }
 
@@ -147,6 +129,28 @@ static int layers_apart(const struct layers *l, struct vn_err *err)
 	return 0;
 }
 
+static int layers_upper(struct layers *l, const char *upper, bool create, bool readonly, struct vn_err *err)
+{
+	struct stat st;
+	int ret;
+
+	if (stat(upper, &st) < 0 && errno == ENOENT)
+		return create ? layers_missing_upper(l, upper, err)
+			      : vn_err_set(err, -ENOENT, "upper directory '%s' does not exist", upper);
+	ret = layers_directory("upper directory", upper, &l->upper, err);
+	if (ret == 0)
+		ret = layers_apart(l, err);
+	if (ret == 0)
+		ret = layers_look(l, create, err);
+	if (ret < 0 || readonly)
+		return ret;
+	if (access(l->upper, W_OK | X_OK) < 0 && errno == EROFS)
+		return layers_readonly(upper, err);
+	if (access(l->upper, W_OK | X_OK) < 0)
+		return vn_err_sys(err, -errno, "cannot write to upper directory '%s'", upper);
+	return 0;
+}
+
 int layers_resolve(struct layers *l, const struct words *lowers, const char *upper, bool create, bool readonly,
 		   struct vn_err *err)
 {
@@ -156,8 +160,6 @@ int layers_resolve(struct layers *l, const struct words *lowers, const char *upp
 	ret = layers_lowers(l, lowers, err);
 	if (ret == 0 && upper)
 		ret = layers_upper(l, upper, create, readonly, err);
-	if (ret == 0)
-		ret = layers_apart(l, err);
 	if (ret < 0)
 		layers_fini(l);
 	return ret;

@@ -187,7 +187,7 @@ static int virtual_content(const struct ovl_virtual *v, struct ovl_vfile *f, uin
 	if (from < 0 || fstat(from, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
+		return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
 	if (!v->mode && st.st_mode & 0111)
 		*mode = 0555;
 	return virtual_copy(from, f->fd, size);

@@ -89,7 +89,7 @@ START_TEST(what_makes_no_sense_is_named)
 	refuse("lower", "missing/deeper", true, -ENOENT, "missing");
 	refuse("lower", "file", true, -ENOTDIR, "'file'");
 	refuse("lower", "foreign", true, -ENOTEMPTY, "foreign");
-	refuse("lower", "lower", true, -ENOTEMPTY, "lower");
+	refuse("lower", "lower", true, -EINVAL, "both");
 	refuse("empty", "empty", true, -EINVAL, "both");
 	ck_assert_int_eq(mkdir("used/sub", 0755), 0);
 	refuse("used/sub", "used", true, -EINVAL, "inside");

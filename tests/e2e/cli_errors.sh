@@ -51,14 +51,18 @@ mkdir used/inside
 refuse 1 'lies inside the upper' mount -o lowerdir=used/inside,upperdir=used mnt
 refuse 1 'lies inside the upper' mount -o lowerdir=low,upperdir=used used/inside
 rmdir used/inside
+mkdir foreign/inside; before=$(listing)
+refuse 1 'lies inside the upper' mount -o lowerdir=foreign/inside,upperdir=foreign mnt
+rmdir foreign/inside; before=$(listing)
 refuse 1 'missing' mount -o lowerdir=low,upperdir=up --virtual /v=missing mnt
+refuse 1 "'low': Is a directory" mount -o lowerdir=low,upperdir=up --virtual /v=low mnt
 refuse 1 'no writable layer yet' mount -o upperdir=mnt low
 refuse 1 "'missing' does not exist" run -l missing true
 refuse 1 'foreign' run -u foreign true
 refuse 1 'used' mount -o lowerdir=foreign,upperdir=used mnt
 for c in diff check ls; do
 	refuse 1 "'missing' does not exist" $c missing
-	refuse 1 'foreign.*not a writable layer' $c foreign
+	refuse 1 "foreign' is not a writable layer of veneer$" $c foreign
 	refuse 1 'mnt.* is empty' $c mnt
 	refuse 2 'name an upper' $c
 done
