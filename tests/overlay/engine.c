@@ -25,6 +25,42 @@ void engine_init(struct engine *e, size_t nlowers)
 	e->config.squash_uid = e->config.squash_gid = -1;
 }
 
+#ifdef ENGINE_KEPT
+/* The tests' expectations hold over a kept view of the lowers, too. */
+static void engine_keep(struct engine *e)
+{
+	static char cache[256];
+	const struct ovl_config config = { .lowers = e->config.lowers, .nlowers = e->nlowers, .base_cache = cache,
+					   .squash_uid = -1, .squash_gid = -1 };
+	struct ovl_tree *t;
+	struct ovl_kept kept;
+	struct vn_err err = { 0 };
+	snprintf(cache, sizeof(cache), "%s/cache", vn_check_dir());
+	ck_assert_int_eq(ovl_open(&config, &t, &err), 0);
+	int r = ovl_keep(t, cache, &kept, &err);
+	ck_assert_msg(!r || r == -EALREADY, "ovl_keep: %s", vn_err_text(&err));
+	ovl_close(t);
+	e->config.base_cache = cache;
+}
+
+static void engine_check_kept(struct engine *e)
+{
+	struct ovl_stats stats;
+	ovl_stats(e->tree, &stats);
+	ck_assert(stats.kept_view);
+}
+#else
+static void engine_keep(struct engine *e)
+{
+	(void)e;
+}
+
+static void engine_check_kept(struct engine *e)
+{
+	(void)e;
+}
+#endif
+
 void engine_open(struct engine *e)
 {
 	const struct vn_session_config session = { .id = 1 };
@@ -34,8 +70,10 @@ void engine_open(struct engine *e)
 		lowers[i] = e->lowers[i];
 	e->config.lowers = lowers;
 	e->config.nlowers = e->nlowers;
+	engine_keep(e);
 	int r = ovl_open(&e->config, &e->tree, &err);
 	ck_assert_msg(!r, "ovl_open: %s", r ? vn_err_text(&err) : "");
+	engine_check_kept(e);
 	e->fs = ovl_fs(e->tree);
 	ck_assert_int_eq(e->fs->ops->session_new(e->fs, &session, &e->session), 0);
 	e->ctx = (struct vn_ctx){ .session = e->session, .umask = 0 };

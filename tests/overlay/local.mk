@@ -13,7 +13,10 @@ overlay_tests = \
 	tests/overlay/tree_names \
 	tests/overlay/tree_restart \
 	tests/overlay/tree_snapshot \
-	tests/overlay/tree_virtual
+	tests/overlay/tree_virtual \
+	tests/overlay/tree_identity_over_view \
+	tests/overlay/tree_names_over_view \
+	tests/overlay/tree_restart_over_view
 unit_tests += $(overlay_tests)
 concurrent_tests += tests/overlay/data
 
@@ -52,3 +55,14 @@ tests_overlay_tree_snapshot_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_virtual_SOURCES = tests/overlay/tree_virtual.c $(engine_sources)
 tests_overlay_tree_virtual_LDADD = $(test_libs) $(overlay_libs)
+
+# The same over kept views of the lowers.
+tests_overlay_tree_identity_over_view_SOURCES = $(tests_overlay_tree_identity_SOURCES)
+tests_overlay_tree_identity_over_view_CPPFLAGS = $(AM_CPPFLAGS) -DENGINE_KEPT
+tests_overlay_tree_identity_over_view_LDADD = $(test_libs) $(overlay_libs)
+tests_overlay_tree_names_over_view_SOURCES = $(tests_overlay_tree_names_SOURCES)
+tests_overlay_tree_names_over_view_CPPFLAGS = $(AM_CPPFLAGS) -DENGINE_KEPT
+tests_overlay_tree_names_over_view_LDADD = $(test_libs) $(overlay_libs)
+tests_overlay_tree_restart_over_view_SOURCES = $(tests_overlay_tree_restart_SOURCES)
+tests_overlay_tree_restart_over_view_CPPFLAGS = $(AM_CPPFLAGS) -DENGINE_KEPT
+tests_overlay_tree_restart_over_view_LDADD = $(test_libs) $(overlay_libs)
