@@ -290,7 +290,7 @@ static int on_set_vring_call(struct vhost_device *d, struct vhost_msg *m)
 
 	if (!q)
 		return -EINVAL;
-	vhost_queue_set_event(q, &q->call, fd);
+	vhost_queue_set_call(q, fd);
 	return SILENT;
 }
 

@@ -245,6 +245,15 @@ void vhost_queue_set_event(struct vhost_queue *q, int *which, int fd)
 	fd_replace(which, fd);
 }
 
+void vhost_queue_set_call(struct vhost_queue *q, int fd)
+{
+	vn_autounlock pthread_mutex_t *held = vn_lock(&q->lock);
+
+	fd_replace(&q->call, fd);
+	if (q->running)
+		event_raise(q->call);
+}
+
 /* ---- what threads and the sentinel share ---- */
 
 void vhost_queue_signal_locked(struct vhost_queue *q)

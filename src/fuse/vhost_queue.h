@@ -126,7 +126,14 @@ int vhost_queue_set_addresses(struct vhost_queue *q, uint64_t desc, uint64_t ava
 /* Whether writes to the used ring are logged, and under which guest address. */
 void vhost_queue_set_ring_log(struct vhost_queue *q, bool on, uint64_t guest);
 
-/* Replaces one of the event descriptors (q->call, q->err) with fd, which is ours from now on; -1: none. */
+/*
+ * Replaces the descriptor that interrupts the guest, and raises it if the queue runs:
+ * front ends send it behind the kick that starts the queue, and what was completed in
+ * between interrupted nobody. fd is ours from now on; -1: none.
+ */
+void vhost_queue_set_call(struct vhost_queue *q, int fd);
+
+/* Replaces another event descriptor (or q->call with none) with fd, which is ours from now on; -1: none. */
 void vhost_queue_set_event(struct vhost_queue *q, int *which, int fd);
 
 /* Back to the initial state, as for a new front end. The queue is stopped. */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a front end may rely on: negotiation, rings, in-flight region, memory, migration. */
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -215,6 +217,26 @@ START_TEST(a_stopped_ring_goes_on_where_it_was)
 	ck_assert_int_eq(fe_ring_start(&fe, 1, 64, false), 0);
 	root_answers(1); /* no INIT in between: a paused guest's session lives on */
 	ck_assert_int_eq(fe_ring_stop(&fe, 1), 12);
+}
+END_TEST
+
+START_TEST(a_call_that_comes_late_is_raised)
+{
+	struct fe_call c = {.opcode = FUSE_STATFS, .node = 1, .out_len = sizeof(struct fuse_statfs_out)};
+	uint64_t none = 1 | VHOST_VRING_NO_FD, ring = 1;
+	struct fuse_out_header *out;
+	struct vring_used_elem e;
+	int late = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct pollfd p = {.fd = late, .events = POLLIN};
+
+	ready(2, 64);
+	ck_assert_int_eq(fe_ask(&fe, VHOST_SET_VRING_CALL, &none, sizeof(none), NULL, 0), 0);
+	fe_start(&fe, &fe.rings[1], &c, FE_BUFFERS, &out);
+	fe_kick_always(&fe.rings[1]);
+	ck_assert_int_eq(fe_reap(&fe.rings[1], &e, FE_TIMEOUT_MS, true), 1);
+	ck_assert_int_eq(fe_ask(&fe, VHOST_SET_VRING_CALL, &ring, sizeof(ring), &late, 1), 0);
+	ck_assert_int_eq(poll(&p, 1, FE_TIMEOUT_MS), 1);
+	close(late);
 }
 END_TEST
 
@@ -532,7 +554,7 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "vhost/protocol", .setup = setup,
 		   requests_in_indirect_tables_are_carried_out, buffers_may_span_regions,
 		   many_requests_at_once_come_back_once_each, configuration_space_has_tag_and_queues,
 		   protocol_features_may_be_set_without_asking, acknowledgements_come_only_when_agreed,
-		   a_stopped_ring_goes_on_where_it_was, a_disabled_ring_waits, reset_keeps_the_guest_of_the_session,
+		   a_stopped_ring_goes_on_where_it_was, a_call_that_comes_late_is_raised, a_disabled_ring_waits, reset_keeps_the_guest_of_the_session,
 		   memory_can_be_added_and_removed_while_it_serves, writes_are_logged_while_migrating,
 		   the_inflight_region_has_the_specified_form, a_request_over_which_servers_died_fails, a_killed_server_is_followed_by_one_that_goes_on,
 		   state_moves_to_another_server, damaged_and_foreign_states_are_refused)
