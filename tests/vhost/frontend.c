@@ -385,7 +385,9 @@ int fe_reap(struct fe_ring *r, struct vring_used_elem *e, int timeout_ms, bool s
 			continue;
 		struct pollfd p = {.fd = r->call, .events = POLLIN};
 
-		if (poll(&p, 1, timeout_ms) == 1 && read(r->call, &count, sizeof(count)) < 0)
+		if (poll(&p, 1, timeout_ms) == 0)
+			return 0; /* what comes without an interrupt has not come */
+		if (read(r->call, &count, sizeof(count)) < 0)
 			continue;
 	}
 }

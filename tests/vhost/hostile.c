@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hostile.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "served.h"
+
 struct server hostile_server;
+
+/* With HOSTILE_SERVED set it is `veneer serve`, with its keeper, that is attacked. */
+static struct served served;
+static pid_t worker; /* 0: it is not */
+static int keeper_fds;
 
 static const char *suite_name;
 static int ncases, nfailed;
@@ -16,6 +24,21 @@ static void give_up(const char *why, int err)
 {
 	printf("Bail out! %s: %s\n", why, strerror(err < 0 ? -err : err));
 	exit(99);
+}
+
+static bool lives(void)
+{
+	return worker ? served_lives(&served) && served_worker(&served) == worker : server_lives(&hostile_server);
+}
+
+/* The worker keeps files open as it likes; the keeper has nothing but what it needs. */
+static bool is_idle(void)
+{
+	if (!worker)
+		return server_is_idle(&hostile_server);
+	for (int i = 0; i < 2000 && server_count(served.pid, "fd") != keeper_fds; i++)
+		usleep(i < 100 ? 200 : 5000);
+	return server_count(served.pid, "fd") == keeper_fds;
 }
 
 void hostile_open(struct fe *fe)
@@ -51,37 +74,74 @@ static const char *good_session(void)
 
 void hostile_case(const char *name, const char *complaint)
 {
-	if (!complaint && !server_lives(&hostile_server))
+	if (!complaint && !lives())
 		complaint = "the server has died";
 	if (!complaint)
 		complaint = good_session();
-	if (!complaint && !server_is_idle(&hostile_server))
+	if (!complaint && !is_idle())
 		complaint = "descriptors or threads are left over";
 	nfailed += complaint != NULL;
 	if (complaint)
 		printf("# %s\n", complaint);
 	printf("%s %d - %s %s\n", complaint ? "not ok" : "ok", ++ncases, suite_name, name);
-	if (!server_lives(&hostile_server))
+	if (!lives())
 		give_up("the server has died", 0);
+}
+
+static int served_begin(void)
+{
+	struct fe fe;
+	int err = served_prepare(&served);
+
+	if (err)
+		return err;
+	strcpy(hostile_server.path, served.path);
+	served_start(&served, "--num-request-queues=2", "--log-level=error");
+	hostile_open(&fe); /* waits for the socket */
+	fe_fini(&fe);
+	worker = served_worker(&served);
+	for (int i = 0; i < 200; i++) { /* until it has seen the end of this session */
+		usleep(5000);
+		keeper_fds = server_count(served.pid, "fd");
+	}
+	return worker ? 0 : -ECHILD;
+}
+
+static int begin(void)
+{
+	struct server_config config = {.queues = 2};
+
+	if (getenv("HOSTILE_SERVED"))
+		return served_begin();
+	return mkdtemp(dir) ? server_start(&hostile_server, dir, &config) : -errno;
+}
+
+static int end(void)
+{
+	int status = worker ? served_end(&served) : server_stop(&hostile_server);
+
+	unlink(hostile_server.path);
+	if (worker)
+		served_clean(&served);
+	else
+		rmdir(dir);
+	return status;
 }
 
 int hostile_main(const char *suite, void (*cases)(void))
 {
-	struct server_config config = {.queues = 2};
 	int err, status;
 
 	suite_name = suite;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!mkdtemp(dir))
-		return 99;
-	err = server_start(&hostile_server, dir, &config);
+	if (getenv("HOSTILE_SERVED") && !served_can())
+		return 0;
+	err = begin();
 	if (err)
 		give_up("no server", err);
 	cases();
-	status = server_stop(&hostile_server);
+	status = end();
 	printf("%s %d - %s the server ends in order\n", status ? "not ok" : "ok", ++ncases, suite);
 	printf("1..%d\n", ncases);
-	unlink(hostile_server.path);
-	rmdir(dir);
 	return nfailed || status ? 1 : 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Hostile guests and front ends, one program per layer that is attacked. A case is
  * a line of TAP; behind each the same server must be alive, have no descriptor or
- * thread more than before, and serve a well-behaved session.
+ * thread more than before, and serve a well-behaved session. With HOSTILE_SERVED in the
+ * environment the server is `veneer serve`, and it is its keeper that keeps nothing.
  */
 #ifndef TESTS_VHOST_HOSTILE_H
 #define TESTS_VHOST_HOSTILE_H

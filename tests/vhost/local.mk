@@ -30,7 +30,7 @@ tests_vhost_virtq_LDADD = $(test_libs) $(vhost_libs)
 
 # The command; restarts under load, one script for each way.
 noinst_PROGRAMS += tests/vhost/client tests/vhost/hostile_tree tests/vhost/keeper tests/vhost/restart
-e2e_tests += tests/vhost/hostile_tree.sh tests/vhost/keeper.sh tests/vhost/serve_cli.sh tests/vhost/restart_alone.sh tests/vhost/restart_keeper.sh tests/vhost/restart_upgrade.sh
+e2e_tests += tests/vhost/hostile_keeper.sh tests/vhost/hostile_tree.sh tests/vhost/keeper.sh tests/vhost/serve_cli.sh tests/vhost/restart_alone.sh tests/vhost/restart_keeper.sh tests/vhost/restart_upgrade.sh
 tests_vhost_client_LDADD = libvhosttest.la $(vhost_libs)
 tests_vhost_hostile_tree_LDADD = libvhosttest.la $(vhost_libs)
 tests_vhost_keeper_LDADD = libvhosttest.la $(vhost_libs)
