@@ -43,13 +43,22 @@ static int keep_dir_at(int dirfd, const char *path, bool make)
 	return vn_open_at(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
 }
 
+static bool keep_in_upper(const struct ovl_config *config)
+{
+	return !config->base_cache || !*config->base_cache;
+}
+
+/* Is one to be made where there is none? Nothing is made in an upper that is only looked at. */
+static bool keep_wanted(const struct ovl_config *config)
+{
+	return config->make_base_cache && !(keep_in_upper(config) && config->readonly);
+}
+
 static int keep_dir(struct ovl_tree *t, const struct ovl_config *config)
 {
-	bool make = config->make_base_cache;
-
-	if (config->base_cache && *config->base_cache)
-		return keep_dir_at(AT_FDCWD, config->base_cache, make);
-	return config->upper ? keep_dir_at(store_dirfd(t->store), IN_UPPER, make && !config->readonly) : -ENOENT;
+	if (!keep_in_upper(config))
+		return keep_dir_at(AT_FDCWD, config->base_cache, keep_wanted(config));
+	return config->upper ? keep_dir_at(store_dirfd(t->store), IN_UPPER, keep_wanted(config)) : -ENOENT;
 }
 
 /* What is said of a view that is there and cannot be used; NULL: nothing. */
@@ -89,19 +98,19 @@ int ovl_keep_open(struct ovl_tree *t, const struct ovl_config *config, struct vn
 	const char *trouble;
 	int r;
 
-	if (config->make_base_cache && !config->base_cache && !config->upper)
+	if (config->make_base_cache && keep_in_upper(config) && !config->upper)
 		return vn_err_set(err, -EINVAL,
 				  "a base cache lies in the upper directory, and there is none: name a directory, basecache=DIR");
-	if (fd < 0 && config->make_base_cache && !config->no_base_cache)
+	if (fd < 0 && keep_wanted(config) && !config->no_base_cache)
 		return vn_err_sys(err, fd, "cannot open the base cache '%s'",
-				  config->base_cache && *config->base_cache ? config->base_cache : IN_UPPER);
+				  keep_in_upper(config) ? IN_UPPER : config->base_cache);
 	if (fd < 0)
 		return 0;
 	r = base_keep_use(t->base, fd);
 	trouble = keep_trouble(r);
 	if (trouble)
 		vn_warn("the kept view of the lower directories %s: they are read instead", trouble);
-	return r && config->make_base_cache ? keep_new(t, &fd) : 0;
+	return r && keep_wanted(config) ? keep_new(t, &fd) : 0;
 }
 
 /* ---- making it ---- */

@@ -58,6 +58,9 @@ new" "upper $u shows the same"
 	check "upper $u is clean" eventually 30 "$VENEER" check "$scratch/$u"
 done
 check 'there is one view' one_view "$cache"
+mnt "$mnt" -o "ro,upperdir=$scratch/two,basecache"
+check 'in an upper that is only looked at none is made' test ! -e "$scratch/two/base"
+unmnt "$mnt"
 
 # By the command, in the upper; a fork has it, too.
 check 'the command makes one in an upper' "$VENEER" index "$scratch/one"
