@@ -15,8 +15,9 @@
 
 /*
  * Nothing is below, so the row can be FULL at once: what a power cut leaves of the
- * data file are the bytes that were flushed, then zeros. Only after a truncation
- * of older bytes is it flushed first, lest both be gone (rule J10). Takes over fd
+ * data file are the bytes that were flushed. After a truncation of older bytes it is
+ * flushed first, lest both be gone (rule J10), and where the file had a length, which
+ * may have been confirmed and has to be the data file's then. Takes over fd
  * when it succeeds; else fd and number stay the caller's.
  */
 int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode *row, uint64_t number, int fd,
@@ -33,7 +34,7 @@ int ovl_copyup_first(struct ovl_tree *t, struct ovl_node *n, struct store_inode 
 	row->below = 0;
 	ovl_op_begin(&op, t, NULL);
 	ovl_op_inode(&op, n, row);
-	if (own->emptied && !own->dead)
+	if ((own->emptied || row->size) && !own->dead)
 		store_change_data_flush(&op.change, number);
 	r = ovl_op_commit(&op, &seq);
 	if (r)

@@ -119,6 +119,7 @@ static struct batch_inode *batch_inode_get(struct batch *b, uint64_t ino)
 	e = &b->inodes[b->ninodes++];
 	memset(e, 0, sizeof(*e));
 	e->ino = ino;
+	e->before = BATCH_UNKNOWN;
 	b->by_ino.slot[h] = (uint32_t)b->ninodes;
 	return e;
 }
@@ -179,6 +180,15 @@ static bool batch_turned_full(const struct store_inode *row)
 
 static void batch_set_row(struct batch_inode *e, const struct record_op *op)
 {
+	bool known = e->has_row || e->gone;
+
+	e->before = e->has_row ? e->row.size : known ? 0 : BATCH_UNKNOWN;
+	if (op->row.state == STORE_FULL && (!e->has_row || e->row.state != STORE_FULL || e->row.data != op->row.data)) {
+		e->floor = op->row.size;
+		e->floor_sure = known;
+	} else if (op->row.size < e->floor) {
+		e->floor = op->row.size;
+	}
 	e->has_row = true;
 	e->stale = false;
 	e->row = op->row;
@@ -222,7 +232,7 @@ static int batch_sub(struct batch *b, struct batch_inode *e, const struct record
 		return -ENOMEM;
 	b->subs[b->nsubs++] = (struct batch_sub){
 		.kind = op->kind, .extent = op->extent, .start = op->start, .length = op->length,
-		.session = op->child, .name = op->name, .name_len = op->name_len, .value = op->value,
+		.session = op->child, .before = e->before, .name = op->name, .name_len = op->name_len, .value = op->value,
 		.value_len = op->value_len,
 	};
 	if (e->last)

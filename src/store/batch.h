@@ -12,12 +12,15 @@
 
 #include "store/record.h"
 
+#define BATCH_UNKNOWN UINT64_MAX
+
 /* A row that hangs on an inode, in the order it came. */
 struct batch_sub {
 	enum record_kind kind; /* XATTR, XATTR_GONE, SYMLINK, EXTENT, EXTENTS_GONE, ORPHAN, ORPHAN_GONE, SEEN, SEEN_GONE */
 	int extent;
 	uint32_t next; /* index + 1 into subs, 0: last */
 	uint64_t start, length, session;
+	uint64_t before; /* EXTENT: size of the file before its record, BATCH_UNKNOWN: of the row in the index */
 	const char *name;
 	size_t name_len;
 	const void *value;
@@ -33,6 +36,9 @@ struct batch_inode {
 	bool turned_full;  /* the row says FULL where something could be read below */
 	uint32_t wiped;    /* order of the last DENTRIES_GONE of this directory, 0: none */
 	uint32_t first, last; /* subs, index + 1 */
+	uint64_t before;   /* size of the file before the newest record with a row of it */
+	uint64_t floor;    /* size in the first row of its data file as FULL: what a lost end leaves */
+	bool floor_sure;   /* else that counts only where the index knows nothing of the data file */
 	struct store_inode row;
 };
 

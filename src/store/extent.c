@@ -59,6 +59,15 @@ static int writer_extent_merge(struct writer *w, uint64_t ino, const struct exte
 	return rc ? rc : writer_extent_put(w, ino, &right);
 }
 
+int writer_extents_end(struct writer *w, uint64_t ino, uint64_t *end)
+{
+	struct extent last = { .end = 0 };
+	int rc = writer_extent_find(w, ino, INT64_MAX, &last);
+
+	*end = last.end;
+	return rc < 0 ? rc : 0;
+}
+
 int writer_extent(struct writer *w, uint64_t ino, uint64_t start, uint64_t length, int kind)
 {
 	struct extent new = { start, start + length, kind }, old;

@@ -12,7 +12,8 @@
  * the first can look like the second (a copied image). What a record says about
  * bytes counts only where the host shows bytes (J4): extents are cut down to
  * what SEEK_DATA shows, and a file that had just turned full is partial again.
- * Sizes marked stale are taken from the data files (J5). Names of data files may
+ * Sizes marked stale are taken from the data files (J5), and a file ends where the
+ * host has its end, so that no zeros appear where there were bytes. Names of data files may
  * reach the disk behind the rows that speak of them: such files are empty.
  */
 #include "store/state.h"
@@ -27,6 +28,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define RECOVER_UNFLUSHED (120 * INT64_C(1000000000)) /* ns in which a host has written what is dirty */
 
 /* Folds every record that counts, from the index's position on. *seq: the last one. */
 static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, uint64_t *seq)
@@ -53,11 +56,11 @@ static int recover_scan(struct store *s, const uint8_t *ring, struct batch *b, u
  * nothing of its data was ever confirmed, and it is empty. Without a journal of its
  * own a host loses names of flushed files, too; those of stale rows are made again.
  */
-static int recover_data(struct store *s, uint64_t number)
+static int recover_data(struct store *s, uint64_t number, bool make)
 {
 	int fd = data_open(s->order[0].datafd, number, O_RDWR);
 
-	if (fd != -ENOENT)
+	if (fd != -ENOENT || !make)
 		return fd;
 	fd = data_create(s->order[0].datafd, number);
 	if (fd >= 0)
@@ -66,10 +69,8 @@ static int recover_data(struct store *s, uint64_t number)
 }
 
 /*
- * The row's size: a stale one's is the file's. A row that is made shorter is written
- * anew and not stale, so behind it a file has only grown; one that the host shows
- * shorter has lost bytes that were not flushed, and its size, which may have been,
- * stays.
+ * A stale row's size is the file's. Any other that says more speaks of an end that
+ * was not flushed, and is lost: a length that was confirmed is the host's, too.
  */
 static int recover_size(sqlite3_stmt *row, sqlite3_stmt *set, int fd)
 {
@@ -78,41 +79,41 @@ static int recover_size(sqlite3_stmt *row, sqlite3_stmt *set, int fd)
 	struct stat st;
 	int rc;
 
-	if (fd < 0 || !full || fstat(fd, &st) < 0 || (st.st_size < size && ftruncate(fd, size) < 0))
-		return 0; /* verification tells of it */
-	if (!stale)
-		return 0;
+	if (fd < 0 || !full || fstat(fd, &st) < 0 || (!stale && st.st_size >= size))
+		return 0; /* what is missing verification tells of */
 	sqlite3_bind_int64(set, 1, sqlite3_column_int64(row, 0));
 	sqlite3_bind_int64(set, 2, st.st_size);
-	sqlite3_bind_int64(set, 3, vn_ns_from_ts(&vn_st_mtim(&st)));
+	sqlite3_bind_int64(set, 3, stale ? vn_ns_from_ts(&vn_st_mtim(&st)) : 0);
 	rc = sqlite3_step(set) == SQLITE_DONE ? 0 : -EIO;
 	sqlite3_reset(set);
 	return rc;
 }
 
 /*
- * Sizes and times of full files that were written since their row was, and files
- * whose names were not yet flushed when their rows were written.
+ * Sizes and times of full files that were written since their row was, files whose
+ * names were not yet flushed when their rows were written, and those that changed in
+ * the last minutes: their bytes may not have been.
  */
+static const char recover_sql[] =
+	"SELECT ino, data, size, state, flags & 4, flags & 4 OR data >= ?1 FROM inode i WHERE data > 0 AND"
+	" (state = 3 AND (flags & 4 OR data >= ?1 OR ctime >= (SELECT max(ctime) FROM inode) - ?2)"
+	" OR state = 2 AND data >= ?1 AND NOT EXISTS (SELECT 1 FROM extent e WHERE e.ino = i.ino AND kind = 1))";
+
 static int recover_files(struct store *s)
 {
 	sqlite3 *db = s->writer.db;
 	sqlite3_stmt *find = NULL, *set = NULL;
-	uint64_t named = 0;
-	int rc = meta_get(db, "named_data", &named);
+	int rc = schema_prepare(db, recover_sql, &find);
 
-	if (rc && rc != -ENOENT)
-		return rc;
-	rc = schema_prepare(db, "SELECT ino, data, size, state, flags & 4 FROM inode i WHERE data > 0 AND"
-				" (state = 3 AND (flags & 4 OR data >= ?1) OR state = 2 AND data >= ?1 AND NOT EXISTS"
-				" (SELECT 1 FROM extent e WHERE e.ino = i.ino AND kind = 1))", &find);
 	if (!rc)
-		rc = schema_prepare(db, "UPDATE inode SET size = max(size, ?2), mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
+		rc = schema_prepare(db, "UPDATE inode SET size = ?2, mtime = max(mtime, ?3), ctime = max(ctime, ?3),"
 					" flags = flags & ~4 WHERE ino = ?1", &set);
 	if (!rc)
-		sqlite3_bind_int64(find, 1, (int64_t)named);
+		sqlite3_bind_int64(find, 1, (int64_t)s->writer.named);
+	if (!rc)
+		sqlite3_bind_int64(find, 2, RECOVER_UNFLUSHED);
 	while (!rc && sqlite3_step(find) == SQLITE_ROW) {
-		vn_autoclose int fd = recover_data(s, (uint64_t)sqlite3_column_int64(find, 1));
+		vn_autoclose int fd = recover_data(s, (uint64_t)sqlite3_column_int64(find, 1), sqlite3_column_int(find, 5));
 
 		rc = recover_size(find, set, fd);
 	}
@@ -123,10 +124,17 @@ static int recover_files(struct store *s)
 
 static int recover_apply(struct store *s, struct batch *b)
 {
-	int rc;
+	struct writer *w = &s->writer;
+	int rc = meta_get(w->db, "named_data", &w->named);
 
+	if (rc && rc != -ENOENT)
+		return rc;
 	batch_sort(b);
-	rc = writer_apply(&s->writer, b);
+	rc = writer_apply(w, b);
+	if (w->made_low < w->made_high) {
+		stock_made(s, w->made_low);
+		stock_made(s, w->made_high - 1);
+	}
 	if (!rc)
 		rc = recover_files(s);
 	if (!rc && !s->is_volatile)

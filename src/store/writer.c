@@ -35,6 +35,7 @@ static const char *const writer_sql[WRITER_STMTS] = {
 	[WRITER_SEEN] = "REPLACE INTO seen VALUES(?1, ?2)",
 	[WRITER_SEEN_GONE] = "DELETE FROM seen WHERE ino = ?1",
 	[WRITER_DATA] = "SELECT data FROM inode WHERE ino = ?1",
+	[WRITER_OLD] = "SELECT size, state, data FROM inode WHERE ino = ?1",
 	[WRITER_META] = "REPLACE INTO meta VALUES(?2, ?1)",
 };
 
@@ -267,6 +268,8 @@ static int writer_inode(struct writer *w, struct batch *b, struct batch_inode *e
 		rc = writer_sub(w, b, e, &b->subs[i - 1]);
 	if (!rc && b->replay && e->has_row)
 		rc = writer_unturn(w, e);
+	if (!rc && b->replay && e->has_row)
+		rc = writer_cut(w, b, e);
 	if (!rc && b->replay && e->has_row)
 		rc = writer_unkeep(w, e);
 	if (!rc && e->has_row)

@@ -33,6 +33,7 @@ enum writer_stmt {
 	WRITER_SEEN,
 	WRITER_SEEN_GONE,
 	WRITER_DATA,
+	WRITER_OLD,
 	WRITER_META,
 	WRITER_STMTS,
 };
@@ -43,6 +44,8 @@ struct writer {
 	int datafd;     /* the head's data directory, borrowed */
 	bool no_flush;  /* volatile */
 	int log_pages;  /* pages in the log since the last checkpoint */
+	/* for a replay: data files from `named` on may be missing and are made again, in [made_low, made_high) */
+	uint64_t named, made_low, made_high;
 };
 
 /* Prepares the statements on an opened index whose tables exist. Takes over db, also on failure. */
@@ -74,6 +77,8 @@ int writer_data_number(struct writer *w, const struct batch_inode *e, uint64_t *
 /* Sets what the range holds, over whatever was recorded; rows never overlap afterwards. kind STORE_EXTENT_NONE forgets. */
 int writer_extent(struct writer *w, uint64_t ino, uint64_t start, uint64_t length, int kind);
 
+/* Where the last extent ends; 0: there is none. */
+int writer_extents_end(struct writer *w, uint64_t ino, uint64_t *end);
 /* Forgets everything at or above `from`. */
 int writer_extents_gone(struct writer *w, uint64_t ino, uint64_t from);
 
@@ -82,6 +87,8 @@ int writer_extents_gone(struct writer *w, uint64_t ino, uint64_t from);
 int writer_extent_replayed(struct writer *w, const struct batch_inode *e, uint64_t start, uint64_t length);
 /* A row that turned FULL goes back to PARTIAL with what the host shows; other FULL ones get the length of their row. */
 int writer_unturn(struct writer *w, struct batch_inode *e);
+/* A PARTIAL file ends where the bytes end that were put behind it and are lost. */
+int writer_cut(struct writer *w, const struct batch *b, struct batch_inode *e);
 /* Extents that were kept when the row turned FULL go with what came later. */
 int writer_unkeep(struct writer *w, const struct batch_inode *e);
 

@@ -133,12 +133,13 @@ static void finish(struct engine *e)
 	ck_assert_int_eq(store_close(s), 0);
 }
 
-static void cuts(uint64_t seed)
+static void cuts(uint64_t seed, bool strict)
 {
 	unsigned rounds = getenv("STEPS") ? (unsigned)atoi(getenv("STEPS")) : 6;
 	struct model *m = model_new(seed);
 	struct engine e;
 
+	m->strict = strict;
 	engine_init(&e, 1);
 	snprintf(e.upper, sizeof(e.upper), "%s/inner/upper", dir);
 	e.config.commit_s = 1;
@@ -165,7 +166,7 @@ START_TEST(what_was_flushed_survives_power_cuts_on_ext4)
 {
 	if (!disks("mkfs.ext4 -q"))
 		vn_check_skip("no loop devices, or no XFS with reflinks, here");
-	cuts(1);
+	cuts(1, false); /* ext4 keeps lengths ahead of bytes inside of blocks that it has */
 }
 END_TEST
 
@@ -173,7 +174,7 @@ START_TEST(what_was_flushed_survives_power_cuts_on_xfs)
 {
 	if (!disks("mkfs.xfs -q"))
 		vn_check_skip("no loop devices, or no XFS with reflinks, here");
-	cuts(2);
+	cuts(2, true);
 }
 END_TEST
 

@@ -207,6 +207,13 @@ static void grow(struct model_file *f, uint64_t size)
 		f->size = size; /* behind the size the model has zeros */
 }
 
+/* Bytes are put, the length is set, or space is taken behind a gap. */
+static void stretch(struct model *m, const struct model_file *f, uint64_t from, uint64_t end)
+{
+	if (m->past && from > f->size && end > f->size)
+		m->past[f - m->files].stretched = true;
+}
+
 /* Begins a change: the returned copy is to be what the file will be. */
 static struct model_file *plan(struct model *m, struct model_file *f)
 {
@@ -222,7 +229,7 @@ static void remember(struct model *m, const struct model_file *f, const struct m
 	past->least = now->size < past->least ? now->size : past->least;
 	past->most = now->size > past->most ? now->size : past->most;
 	past->changed = true;
-	for (uint64_t i = 0; i < MODEL_MAX; i++)
+	for (uint64_t i = 0; i < now->size; i++)
 		past->seen[i] |= UINT32_C(1) << (now->bytes[i] & 31);
 }
 
@@ -231,9 +238,9 @@ static void flushed(struct model *m, const struct model_file *f)
 	struct model_past *past = m->past + (f - m->files);
 
 	past->least = past->most = f->size;
-	past->changed = false;
+	past->changed = past->stretched = false;
 	for (uint64_t i = 0; i < MODEL_MAX; i++)
-		past->seen[i] = UINT32_C(1) << (f->bytes[i] & 31);
+		past->seen[i] = i < f->size ? UINT32_C(1) << (f->bytes[i] & 31) : 0;
 }
 
 void model_remember(struct model *m)
@@ -305,6 +312,7 @@ static void do_write(struct model *m, struct engine *e, struct model_file *f, co
 	memcpy(next->bytes + off, buffer, len);
 	if (len)
 		grow(next, off + len);
+	stretch(m, f, off, next->size);
 	arm(m);
 	put = e->fs->ops->write(e->fs, &e->ctx, f->node, append ? 0 : off, iov, 3, append ? VN_WRITE_APPEND : 0);
 	if (failed(m, e, f, put, (int64_t)len, what))
@@ -325,6 +333,7 @@ static void do_truncate(struct model *m, struct engine *e, struct model_file *f,
 	if (size < f->size)
 		memset(next->bytes + size, 0, f->size - size);
 	next->size = size;
+	stretch(m, f, size, size);
 	arm(m);
 	r = e->fs->ops->setattr(e->fs, &e->ctx, f->node, &set, &attr);
 	if (failed(m, e, f, r, 0, what))
@@ -351,6 +360,7 @@ static void do_fallocate(struct model *m, struct engine *e, struct model_file *f
 		memset(next->bytes + off, 0, end - off);
 	if (!(mode & FALLOC_FL_KEEP_SIZE))
 		grow(next, off + len);
+	stretch(m, f, off + len, off + len);
 	arm(m);
 	r = !len ? -EOPNOTSUPP : e->fs->ops->fallocate(e->fs, &e->ctx, f->node, mode, off, len);
 	if (r == -EOPNOTSUPP)
@@ -380,6 +390,7 @@ static void do_copy(struct model *m, struct engine *e, struct model_file *f, con
 	memcpy(next->bytes + off, in->bytes + off_in, want);
 	if (want)
 		grow(next, off + want);
+	stretch(m, f, off, next->size);
 	arm(m);
 	done = e->fs->ops->copy_file_range(e->fs, &e->ctx, in->node, off_in, f->node, off, len, 0);
 	if (failed(m, e, f, done, overlap ? -EINVAL : (int64_t)want, what))
@@ -448,12 +459,13 @@ static void accept_past(struct model *m, struct engine *e, struct model_file *f)
 	struct model_past *past = m->past + (f - m->files);
 	struct iovec iov = {buffer, sizeof(buffer)};
 	const char *what = past->changed ? "cut, changed" : "cut, flushed";
+	bool zeros = past->stretched || (past->changed && !m->strict);
 	ssize_t got = e->fs->ops->read(e->fs, &e->ctx, f->node, 0, &iov, 1);
 
 	CHECK(got >= 0 && (uint64_t)got >= past->least && (uint64_t)got <= past->most, "size %zd, not %llu to %llu", got,
 	      (unsigned long long)past->least, (unsigned long long)past->most);
 	for (ssize_t i = 0; i < got; i++)
-		CHECK((past->changed && (!buffer[i] || buffer[i] == past->below[i])) ||
+		CHECK((past->changed && buffer[i] == past->below[i]) || (zeros && !buffer[i]) ||
 			      past->seen[i] & UINT32_C(1) << (buffer[i] & 31),
 		      "byte %zd of %zd is %02x, never seen", i, got, buffer[i]);
 	memcpy(f->bytes, buffer, (size_t)got);

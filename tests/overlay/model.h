@@ -25,6 +25,7 @@ struct model_file {
 struct model_past {
 	uint64_t least, most;      /* sizes */
 	bool changed;              /* since it was flushed */
+	bool stretched;            /* made longer than what was written, since then: the host may keep the length and lose the bytes */
 	uint8_t below[MODEL_MAX];  /* what it was when all began: may come back where it was changed (rule J10) */
 	uint32_t seen[MODEL_MAX];  /* by byte: a bit for each value, modulo 32 */
 };
@@ -32,6 +33,7 @@ struct model_past {
 struct model {
 	uint64_t random; /* state of the generator */
 	unsigned done;   /* operations that were acknowledged */
+	bool strict;     /* the host keeps no length whose bytes it lost, if they were put one behind the other */
 	bool faults;     /* records and new data files fail now and then: see model.c */
 	int changing;    /* the file that an operation changes just now, else -1 */
 	struct model_file next; /* what it is to be */
@@ -62,7 +64,8 @@ void model_remember(struct model *m);
 /*
  * The power was cut, and the tree was opened again from what the disk had: a file
  * that was flushed and not changed since is what it was; any other has at each byte
- * a value that it had there since, what is below, or zero.
+ * a value that it had there since, or what is below; or zero, on a host that is not
+ * strict and in files that were stretched.
  */
 void model_accept_cut(struct model *m, struct engine *e);
 
