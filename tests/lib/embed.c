@@ -326,6 +326,102 @@ START_TEST(dax_maps_the_files_bytes)
 }
 END_TEST
 
+#define BIG (1 << 20)
+
+/* What a guest would see at `at` of its window, and what it would store there. */
+static int window_fd = -1;
+static uint64_t window_at, window_offset, window_length;
+
+static int keep_map(void *arg, uint64_t at, uint64_t length, int fd, uint64_t offset, int writable)
+{
+	(void)arg;
+	(void)writable;
+	if (window_fd >= 0)
+		close(window_fd);
+	window_fd = dup(fd);
+	window_at = at;
+	window_offset = offset;
+	window_length = length;
+	return window_fd < 0 ? -EMFILE : 0;
+}
+
+/* A file of which a part is in the upper: mapped for writing it is whole, and what is stored there is read. */
+START_TEST(dax_maps_a_file_of_which_a_part_is_copied)
+{
+	const struct veneer_callbacks callbacks = { .size = sizeof(callbacks), .map = keep_map, .unmap = dax_unmap,
+						    .window_size = 4 << 20 };
+	static char bytes[BIG + 1], page[4096], back[4096];
+	struct world w;
+	world_open(&w, NULL, &callbacks);
+	for (size_t i = 0; i < BIG; i++)
+		bytes[i] = (char)('a' + i / 4096 % 26);
+	put(w.lower, "big", bytes);
+	uint64_t node = lookup(&w, "big");
+	struct fuse_write_in write = { .offset = 600000, .size = 1 };
+	ck_assert_int_eq(request(&w, FUSE_WRITE, node, &write, sizeof(write), NULL, "!", 1), 0);
+	bytes[600000] = '!';
+	struct fuse_setupmapping_in in = { .foffset = 0, .len = BIG, .moffset = 0, .flags = 3 };
+	ck_assert_int_eq(request(&w, FUSE_SETUPMAPPING, node, &in, sizeof(in), NULL, NULL, 0), 0);
+	ck_assert_uint_eq(window_at, 0);
+	ck_assert_uint_eq(window_length, BIG);
+	for (size_t at = 0; at < BIG; at += 4096) {
+		ck_assert_int_eq(pread(window_fd, page, 4096, (off_t)(window_offset + at)), 4096);
+		ck_assert_mem_eq(page, bytes + at, 4096);
+	}
+	memset(page, '#', sizeof(page));
+	ck_assert_int_eq(pwrite(window_fd, page, 4096, (off_t)window_offset + 8192), 4096);
+	struct fuse_read_in read = { .offset = 8192, .size = 4096 };
+	ck_assert_int_eq(request(&w, FUSE_READ, node, &read, sizeof(read), NULL, NULL, 0), 0);
+	memcpy(back, w.reply.body, sizeof(back));
+	ck_assert_mem_eq(back, page, 4096);
+	world_close(&w);
+	close(window_fd);
+	char path[512];
+	snprintf(path, sizeof(path), "%s/big", w.lower);
+	int fd = open(path, O_RDONLY);
+	ck_assert_int_eq(pread(fd, back, 4096, 8192), 4096);
+	close(fd);
+	ck_assert_mem_eq(back, bytes + 8192, 4096); /* the lower is as it was */
+}
+END_TEST
+
+static ssize_t text_read(void *arg, uint64_t offset, void *buf, size_t size)
+{
+	const char *text = arg;
+	size_t len = strlen(text);
+	if (offset >= len)
+		return 0;
+	size = size < len - offset ? size : len - offset;
+	memcpy(buf, text + offset, size);
+	return (ssize_t)size;
+}
+
+START_TEST(virtual_files_come_from_a_callback)
+{
+	char text[] = "first state";
+	struct veneer_virtual files[] = {
+		{ .path = "/live", .read = text_read, .arg = text, .length = 64, .live = 1 },
+		{ .path = "deep/in/here", .read = text_read, .arg = text, .length = sizeof(text) - 1 },
+	};
+	struct world w;
+	world_open(&w, NULL, NULL);
+	world_close(&w);
+	w.config.virtuals = files;
+	w.config.nvirtuals = 2;
+	ck_assert_int_eq(veneer_open(&w.config, &w.v, NULL), 0);
+	ck_assert_int_eq(veneer_session_new(w.v, NULL, NULL, &w.s), 0);
+	init(&w);
+	uint64_t node = lookup(&w, "live");
+	ck_assert_int_eq(read_is(&w, node, "first state"), 0);
+	memcpy(text, "other", 5);
+	ck_assert_uint_eq(lookup(&w, "live"), node);
+	ck_assert_int_eq(read_is(&w, node, "other state"), 0);
+	ck_assert_int_eq(write_file(&w, node, "x"), -EPERM);
+	ck_assert_uint_ne(lookup(&w, "deep"), 0);
+	world_close(&w);
+}
+END_TEST
+
 static int told_status = -1;
 
 static void exit_status(void *arg, int status)
@@ -416,7 +512,8 @@ START_TEST(virtual_files_may_be_of_another_versions_size)
 }
 END_TEST
 
-VN_CHECK_MAIN("lib/embed", the_guests_exit_status_is_told, sessions_that_would_harm_each_other_are_refused,
+VN_CHECK_MAIN("lib/embed", dax_maps_a_file_of_which_a_part_is_copied, virtual_files_come_from_a_callback,
+	      the_guests_exit_status_is_told, sessions_that_would_harm_each_other_are_refused,
 	      configurations_that_make_no_sense_are_refused, virtual_files_may_be_of_another_versions_size,
 	      requests_are_carried_out, what_is_no_request_is_an_error, many_threads_dispatch_at_once,
 	      a_change_through_one_session_is_told_to_the_other, a_suspended_client_keeps_its_nodeids,
