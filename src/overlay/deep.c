@@ -44,6 +44,7 @@ struct deep {
 	bool have;
 	char *passed;            /* a directory of the record whose contents are no news */
 	struct deep_pending *pending;
+	int64_t newest;          /* when something in a lower was changed last, ns */
 };
 
 /*
@@ -138,12 +139,27 @@ static int deep_tell(struct deep *p, const char *path, unsigned what, const stru
 	return deep_say(p, path, what, was, now, error);
 }
 
+/*
+ * A copy has new times of change, so these count only where the root is the one that
+ * the layer was made over.
+ */
+static void deep_date(struct deep *p, const struct survey_object *o)
+{
+	const struct vn_attr *a = &o->st->attr;
+	int64_t at = p->layer->same || a->ctime < a->mtime ? a->ctime : a->mtime;
+
+	if (!(o->print.flags & (OVL_PRINT_MOUNT | OVL_PRINT_UNREAD)) && at > p->newest)
+		p->newest = at;
+}
+
 /* Counts an object; what cannot be read for another reason than permission is told. */
 static int deep_count(struct deep *p, const struct survey_object *o)
 {
 	struct ovl_deep *d = p->d;
 	bool denied = o->error == -EACCES || o->error == -EPERM;
 
+	if (p->kind == OVL_PLACE_LOWER)
+		deep_date(p, o);
 	d->totals.objects++;
 	d->totals.unread += denied;
 	if (d->progress)
@@ -465,6 +481,8 @@ int ovl_deep(struct ovl_tree *t, struct ovl_deep *d, struct vn_err *err)
 		rc = deep_damaged(&p, found);
 	if (!rc)
 		rc = found ? deep_without(&p) : deep_with_record(&p);
+	if (!rc)
+		rc = deep_views(t, p.newest, d->problem, d->arg);
 	if (rc == -EUCLEAN) /* its sums were right and what it says makes no sense */
 		rc = deep_damaged(&p, rc);
 	if (rc < 0)
@@ -485,9 +503,10 @@ static int record_all(struct deep *p, const struct prints_head *h)
 		prints_place_end(p->w);
 	}
 	if (!rc)
-		return prints_commit(p->w);
-	prints_abandon(p->w);
-	return rc;
+		rc = prints_commit(p->w);
+	else
+		prints_abandon(p->w);
+	return rc ? rc : deep_views(p->t, p->newest, NULL, NULL);
 }
 
 int ovl_record(struct ovl_tree *t, struct ovl_deep *d, struct vn_err *err)

@@ -24,4 +24,10 @@ size_t deep_places_now(const struct deep_places *now, const struct prints_head *
  */
 char *deep_places_file(struct ovl_tree *t, uint64_t delta, const char *path);
 
+/*
+ * Kept views in the upper that are older than the newest change in the lowers (ns): each
+ * is told to `problem`, or with NULL removed, as what it shows may be gone.
+ */
+int deep_views(struct ovl_tree *t, int64_t newest, ovl_problem_fn problem, void *arg);
+
 #endif

@@ -19,8 +19,6 @@
 #include "base/log.h"
 #include "base/scope.h"
 
-#define IN_UPPER "base"
-#define SUFFIX ".base"
 #define QUIET_MS 200 /* nobody has looked into a directory for so long */
 
 struct ovl_keep {
@@ -58,7 +56,7 @@ static int keep_dir(struct ovl_tree *t, const struct ovl_config *config)
 {
 	if (!keep_in_upper(config))
 		return keep_dir_at(AT_FDCWD, config->base_cache, keep_wanted(config));
-	return config->upper ? keep_dir_at(store_dirfd(t->store), IN_UPPER, keep_wanted(config)) : -ENOENT;
+	return config->upper ? keep_dir_at(store_dirfd(t->store), OVL_KEEP_DIR, keep_wanted(config)) : -ENOENT;
 }
 
 /* What is said of a view that is there and cannot be used; NULL: nothing. */
@@ -103,7 +101,7 @@ int ovl_keep_open(struct ovl_tree *t, const struct ovl_config *config, struct vn
 				  "a base cache lies in the upper directory, and there is none: name a directory, basecache=DIR");
 	if (fd < 0 && keep_wanted(config) && !config->no_base_cache)
 		return vn_err_sys(err, fd, "cannot open the base cache '%s'",
-				  keep_in_upper(config) ? IN_UPPER : config->base_cache);
+				  keep_in_upper(config) ? OVL_KEEP_DIR : config->base_cache);
 	if (fd < 0)
 		return 0;
 	r = base_keep_use(t->base, fd);
@@ -182,11 +180,11 @@ static void *keep_main(void *arg)
 
 int ovl_keep(struct ovl_tree *t, const char *dir, struct ovl_kept *out, struct vn_err *err)
 {
-	vn_autoclose int fd = keep_dir_at(dir ? AT_FDCWD : store_dirfd(t->store), dir ? dir : IN_UPPER, true);
+	vn_autoclose int fd = keep_dir_at(dir ? AT_FDCWD : store_dirfd(t->store), dir ? dir : OVL_KEEP_DIR, true);
 	int r;
 
 	if (fd < 0)
-		return vn_err_sys(err, fd, "cannot open the base cache '%s'", dir ? dir : IN_UPPER);
+		return vn_err_sys(err, fd, "cannot open the base cache '%s'", dir ? dir : OVL_KEEP_DIR);
 	r = base_keep_make(t->base, fd, NULL, NULL, out);
 	if (r == -EXDEV)
 		return vn_err_set(err, r, "the upper directory lies inside one of the lower directories: move it elsewhere");
@@ -201,15 +199,15 @@ void ovl_keep_share(const char *from, const char *to)
 {
 	vn_autoclose int up = vn_open_at(AT_FDCWD, to, O_RDONLY | O_DIRECTORY, 0);
 	vn_autoclose int old = vn_open_at(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
-	vn_autoclose int there = old < 0 ? -1 : vn_open_at(old, IN_UPPER, O_RDONLY | O_DIRECTORY, 0);
-	vn_autoclose int here = up < 0 || there < 0 ? -1 : keep_dir_at(up, IN_UPPER, true);
+	vn_autoclose int there = old < 0 ? -1 : vn_open_at(old, OVL_KEEP_DIR, O_RDONLY | O_DIRECTORY, 0);
+	vn_autoclose int here = up < 0 || there < 0 ? -1 : keep_dir_at(up, OVL_KEEP_DIR, true);
 	vn_autoclosedir DIR *d = here < 0 ? NULL : fdopendir(fcntl(there, F_DUPFD_CLOEXEC, 0));
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {
 		size_t len = strlen(e->d_name);
 
-		if (len > sizeof(SUFFIX) && strcmp(e->d_name + len + 1 - sizeof(SUFFIX), SUFFIX) == 0)
+		if (len > sizeof(OVL_KEEP_SUFFIX) && strcmp(e->d_name + len + 1 - sizeof(OVL_KEEP_SUFFIX), OVL_KEEP_SUFFIX) == 0)
 			linkat(there, e->d_name, here, e->d_name, 0);
 	}
 }

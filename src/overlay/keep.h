@@ -13,6 +13,9 @@
 
 #include "overlay/tree.h"
 
+#define OVL_KEEP_DIR "base" /* in the upper */
+#define OVL_KEEP_SUFFIX ".base"
+
 /*
  * Before the base is used for anything: uses the view if there is one, and opens (makes)
  * the directory that is to get one. -errno only where the configuration asks for

@@ -28,6 +28,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/between.c src/overlay/between.h src/overlay/between_names.c src/overlay/between_state.c src/overlay/diff.c \
 	src/overlay/deep.c \
 	src/overlay/deep_places.c src/overlay/deep_places.h \
+	src/overlay/deep_views.c \
 	src/overlay/dirops.h \
 	src/overlay/extents.c src/overlay/extents.h \
 	src/overlay/file.c src/overlay/file.h \

@@ -120,6 +120,20 @@ is "$(cat server.log)" '' 'who accepts changes is not told'
 unmnt mnt
 wait "$server"
 
+# A kept view shows what was there when it was made.
+check 'a record of what is there now' "$VENEER" check --record up
+check 'a kept view' "$VENEER" index up
+like "$(deep)" '^exit 0$' 'a kept view that is right'
+touch b/usr/share/latest
+out=$(deep)
+like "$out" "^the kept view 'base/.*' in the upper directory is older than the newest change" 'one that is older than a change is named'
+like "$out" "^'usr/share/latest' of lower '.*/b' was added" 'with the change'
+check 'accepting the change' "$VENEER" check --record up
+is "$(find up/base -name '*.base' | wc -l)" 0 'removes it'
+mnt mnt -o lowerdir=a:b,upperdir=up
+check 'so the change shows' test -e mnt/usr/share/latest
+unmnt mnt
+
 # Another user namespace shows other owners.
 if unshare --user --map-root-user true 2>/dev/null; then
 	check 'a new record' "$VENEER" check --record up
