@@ -135,7 +135,7 @@ static int layers_upper(struct layers *l, const char *upper, bool create, bool r
 	int ret;
 
 	if (stat(upper, &st) < 0 && errno == ENOENT)
-		return create ? layers_missing_upper(l, upper, err)
+		return create && *upper ? layers_missing_upper(l, upper, err)
 			      : vn_err_set(err, -ENOENT, "upper directory '%s' does not exist", upper);
 	ret = layers_directory("upper directory", upper, &l->upper, err);
 	if (ret == 0)

@@ -59,6 +59,7 @@ refuse 1 "'low': Is a directory" mount -o lowerdir=low,upperdir=up --virtual /v=
 refuse 1 'no writable layer yet' mount -o upperdir=mnt low
 refuse 1 "'missing' does not exist" run -l missing true
 refuse 1 'foreign' run -u foreign true
+refuse 1 "upper directory '' does not exist" run -u '' true
 refuse 1 'used' mount -o lowerdir=foreign,upperdir=used mnt
 for c in diff check ls; do
 	refuse 1 "'missing' does not exist" $c missing
