@@ -206,8 +206,13 @@ struct store *ovl_store(struct ovl_tree *t)
 int ovl_identity(struct ovl_tree *t, uint64_t *out)
 {
 	char print[17];
-	vn_autofree char *uuid = t->store ? store_meta_get(t->store, "upper") : NULL;
-	uint64_t hash = uuid ? vn_hash_name(VN_HASH_SEED, uuid, strlen(uuid)) : VN_HASH_SEED;
+	uint8_t upper[16];
+	uint64_t hash = VN_HASH_SEED;
+	int e = t->store ? store_upper_id(t->store, upper) : 0;
+	if (e)
+		return e;
+	if (t->store)
+		hash = vn_hash_name(hash, (const char *)upper, sizeof(upper));
 	for (size_t i = 0; i < base_layers(t->base); i++) {
 		int r = base_fingerprint(t->base, i, print);
 		if (r)

@@ -300,9 +300,30 @@ START_TEST(A2_markers_written_by_a_client_are_data)
 }
 END_TEST
 
+/* Whoever held nodes of one layer must not go on with another's. */
+START_TEST(two_layers_over_the_same_lowers_have_two_identities)
+{
+	uint64_t first, again, second;
+	struct engine e;
+	engine_init(&e, 1);
+	lower_file(&e, 0, "f", "f");
+	engine_open(&e);
+	ck_assert_int_eq(ovl_identity(e.tree, &first), 0);
+	engine_reopen(&e);
+	ck_assert_int_eq(ovl_identity(e.tree, &again), 0);
+	engine_close(&e);
+	ck_assert_uint_eq(first, again);
+	strcat(e.upper, "2");
+	engine_open(&e);
+	ck_assert_int_eq(ovl_identity(e.tree, &second), 0);
+	ck_assert_uint_ne(first, second);
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_identity", I1_the_number_survives_copy_up_rename_and_remount, I2_link_counts,
 	      I2_an_unlinked_file_in_use_has_no_links, I3_lower_hard_links_stay_one_file,
 	      I4_times_change_where_they_should_and_copy_up_changes_none, I5_times_beyond_2038_to_the_nanosecond,
 	      I7_immutable_and_append_only, I8_chown_takes_setuid_and_capabilities_away,
 	      I8_directories_hand_down_their_group, A1_xattrs_are_kept_exactly,
-	      A2_markers_written_by_a_client_are_data)
+	      A2_markers_written_by_a_client_are_data, two_layers_over_the_same_lowers_have_two_identities)
