@@ -27,7 +27,7 @@ show >"$scratch/out/without"
 unmnt "$mnt"
 mnt "$mnt" -o "$lowers,basecache=$cache"
 check 'the first mount reads the lowers' not_in_use
-check 'a view is made beside it' eventually 60 one_view "$cache"
+check 'a view is made beside it' eventually 240 one_view "$cache"
 show >"$scratch/out/first"
 unmnt "$mnt"
 mnt "$mnt" -o "$lowers,basecache=$cache"
@@ -84,13 +84,13 @@ mnt "$mnt" -o "$lowers,basecache=$cache"
 check 'a view of lowers that changed is not used' not_in_use
 is "$(cat "$mnt/top" "$mnt/d/new")" "d
 changed" 'what changed is seen'
-check 'another one is made' eventually 60 sh -c '[ "$(ls "$0"/*.base | wc -l)" = 2 ]' "$cache"
+check 'another one is made' eventually 240 sh -c '[ "$(ls "$0"/*.base | wc -l)" = 2 ]' "$cache"
 unmnt "$mnt"
 
 # A server in its sandbox sees the lowers as the command does.
 "$VENEER" serve --socket "$scratch/socket" -o "$lowers,basecache=$scratch/served" >"$scratch/out/serve" 2>&1 </dev/null &
 pids+=($!)
-check 'a server makes one, too' eventually 60 one_view "$scratch/served"
+check 'a server makes one, too' eventually 240 one_view "$scratch/served"
 kill $! && wait $! 2>/dev/null
 like "$("$VENEER" index -l "$scratch/a" -l "$scratch/b" -l "$scratch/c" -c "$scratch/served")" already 'and it is the one that others use'
 
