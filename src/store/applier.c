@@ -393,6 +393,8 @@ static int applier_work(struct store *s, bool quiet)
 	l = applier_look_locked(s);
 	if (!rc && !store_failed(s) && __atomic_load_n(&s->applier.reserve, __ATOMIC_RELAXED))
 		rc = applier_reserve(s);
+	if (!rc && l.half) /* what is applied already gives room soonest */
+		rc = applier_flush_locked(s);
 	if (!rc && applier_apply_due_locked(s, &l)) {
 		rc = applier_drain_locked(s);
 		s->applier.pending_since = 0;
@@ -442,10 +444,12 @@ void applier_kick(struct store *s)
 void applier_appended(struct store *s)
 {
 	struct applier *a = &s->applier;
-	uint64_t behind = ring_head(&s->ring) - __atomic_load_n(&a->position, __ATOMIC_RELAXED);
+	uint64_t head = ring_head(&s->ring);
+	uint64_t behind = head - __atomic_load_n(&a->position, __ATOMIC_RELAXED);
+	uint64_t used = head - __atomic_load_n(&s->ring.tail, __ATOMIC_RELAXED);
+	bool much = behind >= s->ring.size / 8 * 3 || used >= s->ring.size / 2;
 
-	if (__atomic_load_n(&a->idle, __ATOMIC_SEQ_CST) ||
-	    (behind >= s->ring.size / 8 * 3 && !__atomic_load_n(&a->kicked, __ATOMIC_RELAXED)))
+	if (__atomic_load_n(&a->idle, __ATOMIC_SEQ_CST) || (much && !__atomic_load_n(&a->kicked, __ATOMIC_RELAXED)))
 		applier_kick(s);
 }
 
