@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VF_DAX_SHIFT 12 /* what is mapped begins and ends at multiples of 1 << this, in window and file */
+#define VF_DAX_PAGE (UINT64_C(1) << VF_DAX_SHIFT)
+
 struct vf_session;
 
 struct vf_dax_place {

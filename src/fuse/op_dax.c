@@ -134,9 +134,10 @@ void vf_dax_clear(struct vf_session *s)
 		dax_remove(s, 0, s->dax.size);
 }
 
+/* Whole pages, as INIT's map_alignment says: a part of one could not be mapped. */
 static bool dax_range_ok(const struct vf_session *s, uint64_t moffset, uint64_t len)
 {
-	return len && moffset <= s->dax.size && len <= s->dax.size - moffset;
+	return len && !((moffset | len) % VF_DAX_PAGE) && moffset <= s->dax.size && len <= s->dax.size - moffset;
 }
 
 static int dax_record(struct vf_session *s, struct vf_dax_place p)
@@ -172,7 +173,7 @@ ssize_t vf_op_setupmapping(struct vf_request *r)
 
 	if (!r->s->dax.map || !r->fs->ops->map)
 		return -ENOSYS;
-	if (!dax_range_ok(r->s, in->moffset, in->len) || in->foffset > INT64_MAX - in->len)
+	if (!dax_range_ok(r->s, in->moffset, in->len) || in->foffset % VF_DAX_PAGE || in->foffset > INT64_MAX - in->len)
 		return -EINVAL;
 	err = vf_verb(r, map, r->node, in->foffset, in->len, in->flags & FUSE_SETUPMAPPING_FLAG_WRITE, &range);
 	if (err)

@@ -60,7 +60,7 @@ static void init_sizes(const struct vf_session *s, const struct fuse_init_in *in
 	if (flags & FUSE_MAX_PAGES)
 		out->max_pages = (uint16_t)(s->policy.max_write / PAGE_SIZE_WIRE);
 	if (flags & FUSE_MAP_ALIGNMENT)
-		out->map_alignment = 12;
+		out->map_alignment = VF_DAX_SHIFT;
 }
 
 /* A client that begins anew holds nothing. */

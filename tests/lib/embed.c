@@ -385,6 +385,54 @@ START_TEST(dax_maps_a_file_of_which_a_part_is_copied)
 }
 END_TEST
 
+#define WINDOW (UINT64_C(1) << 20)
+
+static unsigned odd_calls;
+
+static int strict_map(void *arg, uint64_t at, uint64_t length, int fd, uint64_t offset, int writable)
+{
+	(void)arg;
+	(void)writable;
+	odd_calls += !length || at % 4096 || length % 4096 || at > WINDOW || length > WINDOW - at || offset % 4096 || fd < 0;
+	return 0;
+}
+
+static int strict_unmap(void *arg, uint64_t at, uint64_t length)
+{
+	return strict_map(arg, at, length, 0, 0, 0);
+}
+
+START_TEST(mappings_that_make_no_sense_reach_no_callback)
+{
+	static const uint64_t values[] = { 0, 1, 4095, 4096, 8192, WINDOW - 4096, WINDOW, WINDOW + 4096, UINT64_C(1) << 40,
+					   INT64_MAX - 4095, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX - 4095, UINT64_MAX };
+	const struct veneer_callbacks callbacks = { .size = sizeof(callbacks), .map = strict_map, .unmap = strict_unmap,
+						    .window_size = WINDOW };
+	const size_t n = sizeof(values) / sizeof(values[0]);
+	struct {
+		struct fuse_removemapping_in in;
+		struct fuse_removemapping_one one;
+	} remove = { .in = { .count = 1 } };
+	struct world w;
+	world_open(&w, NULL, &callbacks);
+	uint64_t nodes[] = { lookup(&w, "base"), 1, 0, 77, UINT64_MAX };
+	for (size_t i = 0; i < n * n * n * 5; i++) {
+		struct fuse_setupmapping_in in = { .foffset = values[i % n], .len = values[i / n % n],
+						   .moffset = values[i / n / n % n], .flags = i % 7 };
+		request(&w, FUSE_SETUPMAPPING, nodes[i / n / n / n], &in, sizeof(in), NULL, NULL, 0);
+	}
+	for (size_t i = 0; i < n * n; i++) {
+		remove.one = (struct fuse_removemapping_one){ .moffset = values[i % n], .len = values[i / n] };
+		request(&w, FUSE_REMOVEMAPPING, 0, &remove, sizeof(remove), NULL, NULL, 0);
+	}
+	remove.in.count = UINT32_MAX;
+	ck_assert_int_eq(request(&w, FUSE_REMOVEMAPPING, 0, &remove, sizeof(remove), NULL, NULL, 0), -EINVAL);
+	ck_assert_uint_eq(odd_calls, 0);
+	ck_assert_int_eq(read_is(&w, nodes[0], "from the base"), 0);
+	world_close(&w);
+}
+END_TEST
+
 static ssize_t text_read(void *arg, uint64_t offset, void *buf, size_t size)
 {
 	const char *text = arg;
@@ -512,7 +560,7 @@ START_TEST(virtual_files_may_be_of_another_versions_size)
 }
 END_TEST
 
-VN_CHECK_MAIN("lib/embed", dax_maps_a_file_of_which_a_part_is_copied, virtual_files_come_from_a_callback,
+VN_CHECK_MAIN("lib/embed", mappings_that_make_no_sense_reach_no_callback, dax_maps_a_file_of_which_a_part_is_copied, virtual_files_come_from_a_callback,
 	      the_guests_exit_status_is_told, sessions_that_would_harm_each_other_are_refused,
 	      configurations_that_make_no_sense_are_refused, virtual_files_may_be_of_another_versions_size,
 	      requests_are_carried_out, what_is_no_request_is_an_error, many_threads_dispatch_at_once,
