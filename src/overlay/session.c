@@ -305,6 +305,7 @@ void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_nod
 
 /* ---- snapshot and rollback ---- */
 
+#define CACHED_MAX 65536 /* nodes in the list of cached ones */
 #define PAGES_CHUNK 4096 /* inodes told of before waiting until that was sent */
 
 /* Numbers of the inodes whose pages clients may have. */
@@ -327,22 +328,38 @@ static int pages_add(struct pages *p, uint64_t node)
 	return 0;
 }
 
+void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n)
+{
+	struct ovl_cached *c = &t->cached;
+	pthread_mutex_lock(&c->lock);
+	if (c->n == c->cap && c->cap < CACHED_MAX) {
+		size_t cap = c->cap ? 2 * c->cap : 256;
+		uint64_t *inos = realloc(c->inos, cap * sizeof(*inos));
+		if (inos) {
+			c->inos = inos;
+			c->cap = cap;
+		}
+	}
+	if (c->n < c->cap)
+		c->inos[c->n++] = n->ino;
+	else
+		c->all = true;
+	pthread_mutex_unlock(&c->lock);
+}
+
 /*
  * A client that writes through has pages of what it read or wrote: once told it has
  * none, and asks before it has some again. One that writes back may have written
  * what it never told of.
  */
-static bool pages_possible(const struct vn_fs_session *s, struct ovl_node *n, bool alone)
+static int pages_gather_node(struct pages *p, const struct vn_fs_session *s, struct ovl_node *n, bool alone)
 {
-	if (!ovl_has_bytes(n))
-		return false;
-	if (s->config.writeback)
-		return true;
-	if (!(atomic_load(&n->flags) & OVL_NODE_CACHED))
-		return false;
-	if (alone)
+	if (!ovl_has_bytes(n) || (!s->config.writeback && !(atomic_load(&n->flags) & OVL_NODE_CACHED)))
+		return 0;
+	int r = pages_add(p, ovl_nodeid(s->t, n));
+	if (!r && alone && !s->config.writeback)
 		atomic_fetch_and(&n->flags, ~OVL_NODE_CACHED);
-	return true;
+	return r;
 }
 
 static int pages_gather_session(struct pages *p, struct vn_fs_session *s, bool alone)
@@ -352,14 +369,14 @@ static int pages_gather_session(struct pages *p, struct vn_fs_session *s, bool a
 		struct ref_shard *sh = &s->refs->shards[i];
 		pthread_mutex_lock(&sh->lock);
 		for (size_t j = 0; !r && j < sh->cap; j++)
-			if (sh->slots[j].node && pages_possible(s, sh->slots[j].node, alone))
-				r = pages_add(p, ovl_nodeid(s->t, sh->slots[j].node));
+			if (sh->slots[j].node)
+				r = pages_gather_node(p, s, sh->slots[j].node, alone);
 		pthread_mutex_unlock(&sh->lock);
 	}
 	return r;
 }
 
-static int pages_gather(struct pages *p, struct ovl_tree *t)
+static int pages_gather_all(struct pages *p, struct ovl_tree *t)
 {
 	int r = 0;
 	pthread_mutex_lock(&t->session_lock);
@@ -367,6 +384,52 @@ static int pages_gather(struct pages *p, struct ovl_tree *t)
 	for (struct vn_fs_session *s = t->sessions; !r && s; s = s->next)
 		r = pages_gather_session(p, s, alone);
 	pthread_mutex_unlock(&t->session_lock);
+	return r;
+}
+
+/* Those of the list; nodes that left memory no client knows. */
+static int pages_gather_list(struct pages *p, struct ovl_tree *t, const uint64_t *inos, size_t count)
+{
+	int r = 0;
+	for (size_t i = 0; !r && i < count; i++) {
+		struct ovl_node *n = ovl_node_find(t, inos[i]);
+		if (!n)
+			continue;
+		r = pages_add(p, ovl_nodeid(t, n));
+		if (!r)
+			atomic_fetch_and(&n->flags, ~OVL_NODE_CACHED);
+		ovl_node_put(t, n);
+	}
+	return r;
+}
+
+/* One client that writes through is the usual case, and the list says what it may have. */
+static bool pages_listed(struct ovl_tree *t)
+{
+	pthread_mutex_lock(&t->session_lock);
+	bool listed = session_alone(t) && !(t->sessions && t->sessions->config.writeback);
+	pthread_mutex_unlock(&t->session_lock);
+	return listed;
+}
+
+static int pages_gather(struct pages *p, struct ovl_tree *t)
+{
+	bool listed = pages_listed(t);
+	pthread_mutex_lock(&t->cached.lock);
+	uint64_t *inos = t->cached.inos;
+	size_t count = t->cached.n;
+	bool all = t->cached.all || !listed;
+	t->cached.inos = NULL;
+	t->cached.n = t->cached.cap = 0;
+	t->cached.all = !listed; /* the flags of others stay */
+	pthread_mutex_unlock(&t->cached.lock);
+	int r = all ? pages_gather_all(p, t) : pages_gather_list(p, t, inos, count);
+	free(inos);
+	if (r) {
+		pthread_mutex_lock(&t->cached.lock);
+		t->cached.all = true;
+		pthread_mutex_unlock(&t->cached.lock);
+	}
 	return r;
 }
 
@@ -383,8 +446,8 @@ int ovl_ask_write_back(struct ovl_tree *t, void (*sent)(void *arg), void *arg)
 {
 	struct pages p = { .n = 0 };
 	int r = pages_gather(&p, t);
-	/* Without locks: what is written back comes as requests. */
-	for (size_t i = 0; !r && i < p.n; i += PAGES_CHUNK) {
+	/* Without locks: what is written back comes as requests. Whom the gathering missed is asked the next time. */
+	for (size_t i = 0; i < p.n; i += PAGES_CHUNK) {
 		pages_tell(t, p.nodes + i, p.n - i < PAGES_CHUNK ? p.n - i : PAGES_CHUNK);
 		sent(arg);
 	}

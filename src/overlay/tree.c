@@ -42,6 +42,7 @@ static struct ovl_tree *tree_new(const struct ovl_config *config)
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&t->topology, NULL);
 	pthread_mutex_init(&t->pin_lock, NULL);
+	pthread_mutex_init(&t->cached.lock, NULL);
 	pthread_mutex_init(&t->written_lock, NULL);
 	pthread_mutex_init(&t->session_lock, NULL);
 	pthread_mutex_init(&t->number_lock, NULL);
@@ -72,6 +73,8 @@ static void tree_free(struct ovl_tree *t)
 	pthread_mutex_destroy(&t->number_lock);
 	pthread_mutex_destroy(&t->session_lock);
 	pthread_mutex_destroy(&t->written_lock);
+	pthread_mutex_destroy(&t->cached.lock);
+	free(t->cached.inos);
 	pthread_mutex_destroy(&t->pin_lock);
 	pthread_mutex_destroy(&t->topology);
 	pthread_rwlock_destroy(&t->gate);

@@ -188,6 +188,12 @@ struct ovl_tree {
 
 	pthread_mutex_t written_lock; /* files whose row is behind; settle.c */
 	struct ovl_node *written;
+	struct ovl_cached {          /* nodes with OVL_NODE_CACHED, so that a snapshot need not look at all; session.c */
+		pthread_mutex_t lock;
+		uint64_t *inos;
+		size_t n, cap;
+		bool all;            /* the list lacks some: look at all */
+	} cached;
 	pthread_t ticker;
 	pthread_cond_t tick;
 	bool ticking, stopping;
@@ -316,6 +322,8 @@ struct vn_fs_session {
 	struct ovl_refs *refs;      /* lookups by node */
 };
 
+/* OVL_NODE_CACHED was set: n is one to ask for. */
+void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n);
 /* Counts one lookup of n for the session; takes over the caller's reference either way. */
 int ovl_session_count(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n);
 void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n, uint64_t count);

@@ -352,8 +352,9 @@ static int verb_statfs(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node
 /* What a client has read or written it may have mapped: asked for before a snapshot. */
 static void verb_cached(const struct verb *v)
 {
-	if (!(atomic_load_explicit(&v->n->flags, memory_order_relaxed) & OVL_NODE_CACHED))
-		atomic_fetch_or(&v->n->flags, OVL_NODE_CACHED);
+	if (!(atomic_load_explicit(&v->n->flags, memory_order_relaxed) & OVL_NODE_CACHED) &&
+	    !(atomic_fetch_or(&v->n->flags, OVL_NODE_CACHED) & OVL_NODE_CACHED))
+		ovl_cached_add(v->t, v->n);
 }
 
 /* Content that changes must not stay in the client's cache. */
