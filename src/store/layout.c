@@ -52,7 +52,7 @@ uint64_t layout_delta_id(const uint8_t uuid[16])
 }
 
 /* What an upper holds, also one whose making was cut short. */
-static bool layout_ours(const char *name)
+bool store_is_part(const char *name)
 {
 	static const char *const ours[] = { ".", "..", "lock", "index.db", "index.db-wal", "index.db-shm",
 					    "index.db-journal", "journal", "journal.new", "reserve", "data", "chain",
@@ -76,7 +76,7 @@ static int layout_check_foreign(struct store *s, struct vn_err *err)
 	if (!d)
 		return vn_err_sys(err, -errno, "cannot read the upper directory %s", s->path);
 	while ((e = readdir(d))) {
-		if (!layout_ours(e->d_name))
+		if (!store_is_part(e->d_name))
 			return vn_err_set(err, -ENOTEMPTY,
 					  "the upper directory %s is not empty and no veneer upper (it holds %s); name "
 					  "an empty or a new directory",

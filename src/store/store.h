@@ -358,6 +358,9 @@ int store_delta_dirs(struct store *s, store_delta_dir_fn fn, void *arg); /* the 
 int store_data_owner(struct store *s, uint64_t delta, uint64_t number, uint64_t *ino);
 int store_upper_id(struct store *s, uint8_t id[16]); /* of the directory: it never changes */
 
+/* Is this the name of something that an upper's directory consists of? */
+bool store_is_part(const char *name);
+
 /* ---- verification ---- */
 
 /*

@@ -2,6 +2,7 @@
 #include "cli/layers.h"
 
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "../check_main.h"
@@ -110,6 +111,25 @@ START_TEST(undo_leaves_the_upper_as_it_was)
 	layers_undo(&l);
 	ck_assert_int_eq(rmdir("empty"), 0);
 	layers_fini(&l);
+
+	/* What was made by somebody else in the meantime is not ours to remove. */
+	ck_assert_int_eq(resolve("lower", "new", true), 0);
+	ck_assert_int_eq(mkdir("new", 0700), 0);
+	fclose(fopen("new/letters", "w"));
+	layers_undo(&l);
+	ck_assert_int_eq(access("new/letters", F_OK), 0);
+	ck_assert_int_eq(remove("new/letters"), 0);
+	fclose(fopen("new/index.db", "w"));
+	int lock = open("new/lock", O_CREAT | O_RDWR, 0600);
+	ck_assert_int_eq(flock(lock, LOCK_EX), 0);
+	layers_undo(&l);
+	ck_assert_int_eq(access("new/index.db", F_OK), 0);
+	close(lock);
+	layers_undo(&l);
+	ck_assert_int_ne(access("new", F_OK), 0);
+	layers_fini(&l);
+	ck_assert_int_eq(layers_remove("/"), -EINVAL);
+	ck_assert_int_eq(layers_remove(""), -EINVAL);
 
 	ck_assert_int_eq(resolve("lower", "used", false), 0);
 	layers_undo(&l);
