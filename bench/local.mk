@@ -3,7 +3,7 @@
 noinst_PROGRAMS += bench/work
 bench_work_SOURCES = bench/work.c bench/work.h bench/work_data.c bench/work_names.c
 
-EXTRA_DIST += bench/README.md bench/compare bench/guest bench/layers.sh bench/systems.sh bench/table.awk bench/workloads
+EXTRA_DIST += bench/README.md bench/compare bench/guest bench/layers.sh bench/snapshot bench/systems.sh bench/table.awk bench/workloads
 # Benchmarks: scripts, run by hand, never by `make check`.
 
 # The front end of bench/vhost, which builds it.
