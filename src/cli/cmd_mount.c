@@ -113,7 +113,7 @@ static int mount_serve(struct mount_cmd *m, struct daemon *d, struct vn_err *err
 	if (ret == 0) {
 		ret = server_mount(s, m->target, err);
 		if (ret < 0)
-			server_close(s, NULL);
+			server_discard(s);
 	}
 	if (ret < 0) {
 		layers_undo(&m->layers);

@@ -119,19 +119,22 @@ static int run_serve(struct run *r, struct child *child, int *code, struct vn_er
 	struct server *s;
 	size_t changes = 0;
 	int ret = server_open(&r->layers, &r->options, &s, err);
-	int closed;
 
 	if (ret < 0) {
 		child_cancel(child);
 		return ret;
 	}
 	ret = run_in_view(r, s, child, code, err);
-	if (ret == 0 && r->temporary)
+	if (ret < 0) {
+		server_discard(s);
+		return ret;
+	}
+	if (r->temporary)
 		changes = server_changes(s);
-	closed = server_close(s, ret < 0 ? NULL : err);
-	if (ret == 0 && closed == 0)
+	ret = server_close(s, err);
+	if (ret == 0)
 		run_say(r, changes);
-	return ret < 0 ? ret : closed;
+	return ret;
 }
 
 static int run_start(struct run *r, int *code, struct vn_err *err)

@@ -8,13 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/cfg.h"
 #include "base/err.h"
 #include "base/scope.h"
-#include "store/store.h"
 
 bool layers_inside(const char *path, const char *dir)
 {
@@ -183,31 +181,6 @@ static int layers_remove_entry(const char *path, const struct stat *st, int type
 	return remove(path) < 0 ? -errno : 0;
 }
 
-static int layers_empty_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	return at->level > 0 ? layers_remove_entry(path, st, type, at) : 0;
-}
-
-/*
- * May what is there be removed? Only if nothing but the parts of a layer is in it: a
- * name that was misunderstood must cost nobody his files; and only if no other process
- * has it: one that made the directory at the same time, and won. The lock is held as long as *lock is open.
- */
-static bool layers_is_spare(const char *path, int *lock)
-{
-	vn_autoclosedir DIR *dir = opendir(path);
-	const struct dirent *d;
-
-	if (!dir)
-		return false;
-	while ((d = readdir(dir))) {
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") && !store_is_part(d->d_name))
-			return false;
-	}
-	*lock = openat(dirfd(dir), "lock", O_RDONLY | O_CLOEXEC);
-	return *lock < 0 ? errno == ENOENT : flock(*lock, LOCK_EX | LOCK_NB) == 0;
-}
-
 int layers_remove(const char *path)
 {
 	if (!*path || strcmp(path, "/") == 0)
@@ -219,12 +192,6 @@ int layers_remove(const char *path)
 
 void layers_undo(const struct layers *l)
 {
-	vn_autoclose int lock = -1;
-
-	if ((l->upper_was != UPPER_MISSING && l->upper_was != UPPER_EMPTY) || !layers_is_spare(l->upper, &lock))
-		return;
 	if (l->upper_was == UPPER_MISSING)
-		layers_remove(l->upper);
-	else
-		nftw(l->upper, layers_empty_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		rmdir(l->upper);
 }

@@ -34,7 +34,11 @@ int layers_resolve(struct layers *l, const struct words *lowers, const char *upp
 		   struct vn_err *err);
 void layers_fini(struct layers *l);
 
-/* After a failure: leaves the upper as it was found, unless somebody else uses it now or something else is in it. */
+/*
+ * After a failure: the directory of an upper that was missing goes again, if it is
+ * empty. Its contents are the store's to take back (ovl_unmake()): nothing here may
+ * remove what it has not made, and somebody else may have used the name meanwhile.
+ */
 void layers_undo(const struct layers *l);
 
 /* Absolute path, without symlinks, of a directory that exists; *out is malloc()ed. `what` names it in the sentence. */
@@ -43,7 +47,10 @@ int layers_directory(const char *what, const char *path, char **out, struct vn_e
 /* Is path equal to dir or below it? Both absolute, without symlinks. */
 bool layers_inside(const char *path, const char *dir);
 
-/* Removes a directory and everything in it, not crossing mount points. 0 or the first -errno; -EINVAL for the root. */
+/*
+ * Removes a directory that this process has made for itself alone, and everything in it;
+ * no mount points are crossed. 0 or the first -errno; -EINVAL for the root.
+ */
 int layers_remove(const char *path);
 
 #endif

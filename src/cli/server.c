@@ -439,3 +439,9 @@ int server_close(struct server *s, struct vn_err *err)
 	server_free(s);
 	return ret;
 }
+
+void server_discard(struct server *s)
+{
+	ovl_unmake(s->tree);
+	server_close(s, NULL);
+}

@@ -20,7 +20,7 @@ struct server;
 
 /*
  * Opens the tree. Both arguments are borrowed until server_close(). On failure
- * the upper may have to be taken back with layers_undo().
+ * the upper's directory may have to be taken back with layers_undo().
  */
 int server_open(const struct layers *layers, const struct mount_options *options, struct server **out, struct vn_err *err);
 
@@ -48,5 +48,8 @@ size_t server_changes(struct server *s);
 
 /* Ends the session, makes everything durable, frees. 0 or the first failure, with its sentence. */
 int server_close(struct server *s, struct vn_err *err);
+
+/* The same for a server that nobody could use yet: an upper that it made is empty again. */
+void server_discard(struct server *s);
 
 #endif

@@ -67,6 +67,11 @@ struct ovl_config {
  * in its config (nlowers 0) is opened over the lowers recorded in it.
  */
 int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_err *err);
+/*
+ * What it was opened for has failed before anybody could use it: ovl_close() takes
+ * back an upper that this opening made; its directory stays.
+ */
+void ovl_unmake(struct ovl_tree *t);
 /* Every session has been freed. Makes all changes durable; the first failure is returned. */
 int ovl_close(struct ovl_tree *t);
 struct vn_fs *ovl_fs(struct ovl_tree *t);

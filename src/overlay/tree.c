@@ -167,11 +167,18 @@ int ovl_open(const struct ovl_config *config, struct ovl_tree **out, struct vn_e
 		r = vn_err_set(err, -EAGAIN, "cannot start a thread");
 	}
 	if (r) {
+		ovl_unmake(t);
 		ovl_close(t);
 		return r;
 	}
 	*out = t;
 	return 0;
+}
+
+void ovl_unmake(struct ovl_tree *t)
+{
+	if (t->store)
+		store_unmake(t->store);
 }
 
 int ovl_close(struct ovl_tree *t)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/scope.h"
+#include "store/head.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -52,7 +53,7 @@ uint64_t layout_delta_id(const uint8_t uuid[16])
 }
 
 /* What an upper holds, also one whose making was cut short. */
-bool store_is_part(const char *name)
+static bool layout_ours(const char *name)
 {
 	static const char *const ours[] = { ".", "..", "lock", "index.db", "index.db-wal", "index.db-shm",
 					    "index.db-journal", "journal", "journal.new", "reserve", "data", "chain",
@@ -76,7 +77,7 @@ static int layout_check_foreign(struct store *s, struct vn_err *err)
 	if (!d)
 		return vn_err_sys(err, -errno, "cannot read the upper directory %s", s->path);
 	while ((e = readdir(d))) {
-		if (!store_is_part(e->d_name))
+		if (!layout_ours(e->d_name))
 			return vn_err_set(err, -ENOTEMPTY,
 					  "the upper directory %s is not empty and no veneer upper (it holds %s); name "
 					  "an empty or a new directory",
@@ -124,13 +125,15 @@ int layout_open(struct store *s, const struct store_config *config, struct vn_er
 void layout_undo(struct store *s)
 {
 	static const char *const made[] = { "journal", "journal.new", "reserve", "index.db", "index.db-wal",
-					    "index.db-shm", "index.db-journal", "lock" };
-
+					    "index.db-shm", "index.db-journal", "chain", "lock" };
+	static const char *const trees[] = { "data", "base", "trash" };
 	/* Without the lock it is somebody else who is making this one. */
-	for (size_t i = 0; s->making && s->lockfd >= 0 && i < VN_ARRAY_LEN(made); i++)
+	bool ours = s->making && s->lockfd >= 0;
+
+	for (size_t i = 0; ours && i < VN_ARRAY_LEN(trees); i++)
+		head_remove_tree(s->dirfd, trees[i]);
+	for (size_t i = 0; ours && i < VN_ARRAY_LEN(made); i++)
 		unlinkat(s->dirfd, made[i], 0);
-	if (s->making && s->lockfd >= 0)
-		unlinkat(s->dirfd, "data", AT_REMOVEDIR);
 	if (s->made_dir && s->path)
 		rmdir(s->path);
 }

@@ -365,6 +365,7 @@ int store_open(const struct store_config *config, struct store **out, struct vn_
 		store_close(s);
 		return rc;
 	}
+	s->made = s->making;
 	s->making = s->made_dir = false;
 	*out = s;
 	return 0;
@@ -425,6 +426,11 @@ int store_close(struct store *s)
 		rc = close_head(s);
 	open_free(s);
 	return rc;
+}
+
+void store_unmake(struct store *s)
+{
+	s->making = s->made;
 }
 
 /* ---- small facts ---- */

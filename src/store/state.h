@@ -80,6 +80,7 @@ struct store {
 	char *path;
 	int dirfd, lockfd;
 	bool made_dir, making; /* while a new upper is being made: the directory, or its contents, are ours to undo */
+	bool made;             /* its contents were made by this opening */
 	bool has_head, readonly, is_volatile, clean_start, shared;
 	bool unborn; /* atomic: what was made at opening has not been flushed (birth.c) */
 	bool reborn; /* it was found so: data files of a lost time may be there */

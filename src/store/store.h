@@ -115,6 +115,12 @@ struct store_config {
 int store_open(const struct store_config *config, struct store **out, struct vn_err *err);
 /* Applies and makes durable all that was committed, marks a clean end, removes dead data files, frees. The first failure is returned. */
 int store_close(struct store *s);
+/*
+ * What this was opened for has failed before a client changed anything: store_close()
+ * takes back what this opening has made, under its lock. The directory stays. An upper
+ * that was there before is closed as ever.
+ */
+void store_unmake(struct store *s);
 bool store_readonly(const struct store *s);      /* opened so, or turned so by a failed flush (rule J8) */
 const char *store_readonly_reason(struct store *s); /* NULL or a sentence */
 
@@ -357,9 +363,6 @@ int store_delta_dirs(struct store *s, store_delta_dir_fn fn, void *arg); /* the 
 /* The inode whose row in a delta (by its id in struct store_delta_dir) names a data file. -ENOENT: none. */
 int store_data_owner(struct store *s, uint64_t delta, uint64_t number, uint64_t *ino);
 int store_upper_id(struct store *s, uint8_t id[16]); /* of the directory: it never changes */
-
-/* Is this the name of something that an upper's directory consists of? */
-bool store_is_part(const char *name);
 
 /* ---- verification ---- */
 

@@ -282,6 +282,31 @@ START_TEST(foreign_directory_is_not_filled)
 }
 END_TEST
 
+/* A server that could not be used leaves an empty directory; one that was there before is closed as ever. */
+START_TEST(only_what_an_opening_made_is_taken_back)
+{
+	struct store *s = help_open("u");
+	uint64_t number;
+	int fd;
+
+	ck_assert_int_eq(store_data_new(s, &number, &fd), 0);
+	close(fd);
+	store_unmake(s);
+	help_close(s);
+	ck_assert_int_eq(rmdir(help_path("u")), 0);
+
+	s = help_open("u");
+	help_create(s, 1, "a");
+	help_close(s);
+	s = help_open("u");
+	store_unmake(s);
+	help_close(s);
+	s = help_open("u");
+	ck_assert_uint_ne(help_find(s, 1, "a").ino, 0);
+	help_close(s);
+}
+END_TEST
+
 START_TEST(data_files_come_from_the_stock_and_unused_ones_go)
 {
 	struct store *s = help_open("u");
@@ -743,6 +768,7 @@ VN_CHECK_MAIN("store/store", create_is_read_back_after_settle, every_field_of_an
 	      ring_wraps_around_many_times, file_that_came_and_went_leaves_nothing,
 	      removed_directory_takes_its_whiteouts_along, xattrs_symlinks_and_small_rows_are_kept,
 	      second_opener_is_told_the_holder, foreign_directory_is_not_filled,
+	      only_what_an_opening_made_is_taken_back,
 	      data_files_come_from_the_stock_and_unused_ones_go,
 	      stale_sizes_come_from_the_data_file_and_strays_are_swept,
 	      names_of_data_files_may_be_lost_until_they_are_flushed, dead_data_is_removed_after_the_commit,
