@@ -9,19 +9,24 @@
 #include "store/data.h"
 #include "store/sqlerr.h"
 
+#include "base/clock.h"
 #include "base/scope.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct check {
 	struct store *s;
 	store_problem_fn problem;
 	void *arg;
 	int count;
+	int64_t patience; /* until when a served layer may catch up with itself; vn_mono_ns() */
 };
+
+#define CHECK_PATIENCE (20 * VN_NS_PER_SEC)
 
 struct check_question {
 	const char *sql;  /* column 0: the sentence */
@@ -138,27 +143,24 @@ static void check_row_report(struct check *c, const struct delta *d, const struc
 	check_report(c, d, text);
 }
 
-static void check_data_row(struct check *c, const struct delta *d, const struct check_row *r)
+/* What is wrong with the data file; NULL: nothing. */
+static const char *check_data_row(const struct delta *d, const struct check_row *r)
 {
 	vn_autoclose int fd = -1;
 	struct stat st;
 
-	if (!r->data) {
-		if (r->size && r->state == STORE_FULL)
-			check_row_report(c, d, r, "is none, but the file has bytes");
-		return;
-	}
+	if (!r->data)
+		return r->size && r->state == STORE_FULL ? "is none, but the file has bytes" : NULL;
 	fd = data_open(d->datafd, r->data, O_RDONLY);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		check_row_report(c, d, r, fd == -ENOENT ? "is missing" : "cannot be opened");
-		return;
-	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fd == -ENOENT ? "is missing" : "cannot be opened";
 	if (!S_ISREG(st.st_mode))
-		check_row_report(c, d, r, "is no regular file");
-	else if (r->state == STORE_FULL && !(r->flags & STORE_STALE) && (uint64_t)st.st_size != r->size)
-		check_row_report(c, d, r, "has another size than the row says");
-	else if (r->state == STORE_PARTIAL && (uint64_t)st.st_size < r->reach && (uint64_t)st.st_size < r->size)
-		check_row_report(c, d, r, "is shorter than its extents");
+		return "is no regular file";
+	if (r->state == STORE_FULL && !(r->flags & STORE_STALE) && (uint64_t)st.st_size != r->size)
+		return "has another size than the row says";
+	if (r->state == STORE_PARTIAL && (uint64_t)st.st_size < r->reach && (uint64_t)st.st_size < r->size)
+		return "is shorter than its extents";
+	return NULL;
 }
 
 static void check_source(struct check *c, const struct delta *d, const struct check_row *r)
@@ -172,22 +174,75 @@ static void check_source(struct check *c, const struct delta *d, const struct ch
 	check_report(c, d, text);
 }
 
+#define CHECK_ROWS \
+	"SELECT ino, data, size, source, state, flags, (SELECT max(start + length) FROM extent e WHERE e.ino = i.ino" \
+	" AND kind = 1) FROM inode i WHERE mode & 61440 = 32768"
+
+static struct check_row check_row(sqlite3_stmt *st)
+{
+	return (struct check_row){
+		.ino = (uint64_t)sqlite3_column_int64(st, 0), .data = (uint64_t)sqlite3_column_int64(st, 1),
+		.size = (uint64_t)sqlite3_column_int64(st, 2), .source = (uint64_t)sqlite3_column_int64(st, 3),
+		.state = sqlite3_column_int(st, 4), .flags = (uint32_t)sqlite3_column_int64(st, 5),
+		.reach = (uint64_t)sqlite3_column_int64(st, 6),
+	};
+}
+
+/* Reads the row of r anew, as it is by now. 0: it is gone; negative: an error. */
+static int check_row_again(struct delta *d, struct check_row *r)
+{
+	struct reader_conn conn;
+	sqlite3_stmt *st = NULL;
+	int rc = reader_get(d->reader, &conn);
+
+	if (rc)
+		return rc;
+	rc = schema_prepare(conn.db, CHECK_ROWS " AND ino = ?1", &st);
+	if (!rc) {
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)r->ino);
+		rc = sqlite3_step(st) == SQLITE_ROW;
+	}
+	if (rc > 0)
+		*r = check_row(st);
+	sqlite3_finalize(st);
+	reader_put(d->reader, &conn);
+	return rc;
+}
+
+static bool check_row_same(const struct check_row *a, const struct check_row *b)
+{
+	return a->data == b->data && a->size == b->size && a->reach == b->reach && a->state == b->state &&
+	       a->flags == b->flags;
+}
+
+/*
+ * Of a layer that is served the rows follow the data files at some distance: only
+ * a row that stays as it is while it is wrong counts.
+ */
+static void check_data_file(struct check *c, struct delta *d, const struct check_row *r)
+{
+	const char *what = check_data_row(d, r);
+	struct check_row now = *r;
+
+	while (what && c->s->shared && d == c->s->order && vn_mono_ns() < c->patience) {
+		usleep(20000);
+		if (check_row_again(d, &now) <= 0 || !check_row_same(&now, r))
+			return;
+		what = check_data_row(d, r);
+	}
+	if (what)
+		check_row_report(c, d, r, what);
+}
+
 static int check_data(struct check *c, struct delta *d, sqlite3 *db)
 {
 	sqlite3_stmt *st = NULL;
-	int rc = schema_prepare(db, "SELECT ino, data, size, source, state, flags, (SELECT max(start + length) FROM"
-				    " extent e WHERE e.ino = i.ino AND kind = 1) FROM inode i"
-				    " WHERE mode & 61440 = 32768", &st);
+	int rc = schema_prepare(db, CHECK_ROWS, &st);
 
 	while (!rc && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct check_row r = {
-			.ino = (uint64_t)sqlite3_column_int64(st, 0), .data = (uint64_t)sqlite3_column_int64(st, 1),
-			.size = (uint64_t)sqlite3_column_int64(st, 2), .source = (uint64_t)sqlite3_column_int64(st, 3),
-			.state = sqlite3_column_int(st, 4), .flags = (uint32_t)sqlite3_column_int64(st, 5),
-			.reach = (uint64_t)sqlite3_column_int64(st, 6),
-		};
+		struct check_row r = check_row(st);
 
-		check_data_row(c, d, &r);
+		check_data_file(c, d, &r);
 		check_source(c, d, &r);
 		rc = 0;
 	}
@@ -242,7 +297,7 @@ static void check_journal(struct check *c)
 
 int store_check(struct store *s, store_problem_fn problem, void *arg)
 {
-	struct check c = { .s = s, .problem = problem, .arg = arg };
+	struct check c = { .s = s, .problem = problem, .arg = arg, .patience = vn_mono_ns() + CHECK_PATIENCE };
 	int rc = 0;
 
 	check_journal(&c);
