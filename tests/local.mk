@@ -31,6 +31,7 @@ test_libs = libtesthelp.la $(CHECK_LIBS)
 
 include tests/base/local.mk
 include tests/store/local.mk
+include tests/lower/local.mk
 include tests/overlay/local.mk
 include tests/fuse/local.mk
 include tests/guest/local.mk

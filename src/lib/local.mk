@@ -5,6 +5,6 @@ lib_LTLIBRARIES += libveneer.la
 include_HEADERS += include/veneer.h
 libveneer_la_SOURCES = src/lib/lib.h src/lib/open.c src/lib/session.c
 # What an embedder needs, each once: a library takes convenience libraries in whole.
-libveneer_la_LIBADD = libvf.la liboverlay.la libstore.la libbase.la \
+libveneer_la_LIBADD = libvf.la liboverlay.la liblower.la libstore.la libbase.la \
 	$(SQLITE3_LIBS) $(LIBURING_LIBS) $(LIBBSD_LIBS)
 libveneer_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -export-symbols-regex '^veneer_'

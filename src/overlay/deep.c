@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/scope.h"
-#include "overlay/base_parts.h"
+#include "lower/base_parts.h"
 #include "overlay/deep_places.h"
 #include "overlay/prints.h"
 #include "overlay/survey.h"

@@ -12,7 +12,7 @@
 #include "base/scope.h"
 #include "overlay/deep_places.h"
 #include "overlay/keep.h"
-#include "overlay/layer.h"
+#include "lower/layer.h"
 
 struct views {
 	int dirfd;

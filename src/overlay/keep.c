@@ -160,7 +160,7 @@ static int keep_pace(void *arg)
 static void *keep_main(void *arg)
 {
 	struct ovl_tree *t = arg;
-	struct ovl_kept made;
+	struct base_made made;
 	int r;
 
 	keep_lowest_priority();
@@ -181,11 +181,16 @@ static void *keep_main(void *arg)
 int ovl_keep(struct ovl_tree *t, const char *dir, struct ovl_kept *out, struct vn_err *err)
 {
 	vn_autoclose int fd = keep_dir_at(dir ? AT_FDCWD : store_dirfd(t->store), dir ? dir : OVL_KEEP_DIR, true);
+	struct base_made made;
 	int r;
 
 	if (fd < 0)
 		return vn_err_sys(err, fd, "cannot open the base cache '%s'", dir ? dir : OVL_KEEP_DIR);
-	r = base_keep_make(t->base, fd, NULL, NULL, out);
+	r = base_keep_make(t->base, fd, NULL, NULL, &made);
+	if (!r) {
+		*out = (struct ovl_kept){made.directories, made.names, made.bytes, {0}};
+		strlcpy(out->file, made.file, sizeof(out->file));
+	}
 	if (r == -EXDEV)
 		return vn_err_set(err, r, "the upper directory lies inside one of the lower directories: move it elsewhere");
 	if (r == -ESTALE)

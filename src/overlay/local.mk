@@ -1,26 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# overlay: the tree; knows store and base.
+# overlay: the tree; knows lower, store and base.
 noinst_LTLIBRARIES += liboverlay.la
 liboverlay_la_SOURCES = \
 	src/overlay/acl.c \
 	src/overlay/attr.c src/overlay/attr.h \
-	src/overlay/base.h \
-	src/overlay/base_attr.c \
-	src/overlay/base_dir.c \
-	src/overlay/base_fds.c \
-	src/overlay/base_keep.c \
-	src/overlay/base_kept.c src/overlay/base_kept.h \
-	src/overlay/base_list.c \
-	src/overlay/base_lookup.c \
-	src/overlay/base_marks.c \
-	src/overlay/base_metacopy.c \
-	src/overlay/base_names.c src/overlay/base_names.h \
-	src/overlay/base_object.h \
-	src/overlay/base_open.c \
-	src/overlay/base_parts.c src/overlay/base_parts.h \
-	src/overlay/base_redirect.c src/overlay/base_redirect.h \
-	src/overlay/base_watch.c \
-	src/overlay/base_xattr.c \
 	src/overlay/check.c \
 	src/overlay/copy.c \
 	src/overlay/copyup.c src/overlay/copyup.h \
@@ -35,20 +18,10 @@ liboverlay_la_SOURCES = \
 	src/overlay/flush.c \
 	src/overlay/ioctl.c src/overlay/ioctl.h \
 	src/overlay/keep.c src/overlay/keep.h \
-	src/overlay/kept.c src/overlay/kept.h \
-	src/overlay/kept_id.c \
-	src/overlay/kept_make.c \
-	src/overlay/kept_write.c src/overlay/kept_write.h \
-	src/overlay/layer.c src/overlay/layer.h \
-	src/overlay/layer_dents.c \
-	src/overlay/layer_mount.c src/overlay/layer_mount.h \
-	src/overlay/layer_stat.c \
-	src/overlay/layer_xattr.c \
 	src/overlay/level.c \
 	src/overlay/load.c \
 	src/overlay/lowers.c src/overlay/lowers.h \
 	src/overlay/make.c \
-	src/overlay/marker.c src/overlay/marker.h \
 	src/overlay/names.c src/overlay/names.h \
 	src/overlay/node.c \
 	src/overlay/number.c \
@@ -75,4 +48,4 @@ liboverlay_la_SOURCES = \
 	src/overlay/virtual.c src/overlay/virtual.h \
 	src/overlay/xattr.c src/overlay/xattr.h
 
-overlay_libs = liboverlay.la $(store_libs)
+overlay_libs = liboverlay.la liblower.la $(store_libs)

@@ -3,7 +3,7 @@
 #ifndef OVL_PRINT_H
 #define OVL_PRINT_H
 
-#include "overlay/layer.h"
+#include "lower/layer.h"
 #include "overlay/overlay.h"
 
 /* Told of bytes as they are read. NULL: nobody is. */

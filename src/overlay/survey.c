@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/scope.h"
-#include "overlay/base_parts.h"
+#include "lower/base_parts.h"
 
 struct survey_frame {
 	int fd;

@@ -10,8 +10,8 @@
 #ifndef OVL_SURVEY_H
 #define OVL_SURVEY_H
 
-#include "overlay/base.h"
-#include "overlay/layer.h"
+#include "lower/base.h"
+#include "lower/layer.h"
 #include "overlay/print.h"
 
 struct survey_object {

@@ -48,7 +48,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
-#include "overlay/base.h"
+#include "lower/base.h"
 #include "overlay/overlay.h"
 #include "store/store.h"
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "fuzz.h"
-#include "overlay/marker.h"
+#include "lower/marker.h"
 
 static void fuzz_name(const char *data, size_t size)
 {

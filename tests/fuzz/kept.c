@@ -6,8 +6,8 @@
  */
 #include "driver.h"
 
-#include "overlay/kept.h"
-#include "overlay/kept_write.h"
+#include "lower/kept.h"
+#include "lower/kept_write.h"
 
 #include <dirent.h>
 #include <fcntl.h>

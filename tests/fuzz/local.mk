@@ -20,7 +20,7 @@ unit_tests += tests/fuzz/kept
 tests_fuzz_kept_SOURCES = tests/fuzz/kept.c $(fuzz_driver)
 tests_fuzz_kept_LDADD = $(overlay_libs)
 fuzz_targets += tests/fuzz/kept.fuzzer
-kept_fuzzed = src/overlay/kept.c src/overlay/kept_write.c src/base/beneath.c src/base/fd.c src/base/iov.c
+kept_fuzzed = src/lower/kept.c src/lower/kept_write.c src/base/beneath.c src/base/fd.c src/base/iov.c
 tests/fuzz/kept.fuzzer: tests/fuzz/kept.c $(kept_fuzzed)
 	$(CLANG) $(fuzz_flags) -o $@ $(top_srcdir)/tests/fuzz/kept.c $(addprefix $(top_srcdir)/,$(kept_fuzzed)) $(LIBBSD_LIBS)
 

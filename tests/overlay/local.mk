@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests of src/overlay; link $(test_libs) and $(overlay_libs).
-include tests/overlay/base.mk
 
 overlay_tests = \
 	tests/overlay/acl \
