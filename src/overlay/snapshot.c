@@ -41,8 +41,12 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err)
 {
 	if (!t->store || t->readonly)
 		return vn_err_set(err, -EROFS, "snapshot '%s': the tree has no writable layer", name);
+	/* Most of the bytes go to the disk while verbs go on; the seal then waits for the rest. */
+	int r = store_flush_data(t->store);
+	if (r)
+		return vn_err_sys(err, r, "snapshot '%s': the data files cannot be flushed", name);
 	pthread_rwlock_wrlock(&t->gate);
-	int r = snapshot_seal_locked(t, name, err);
+	r = snapshot_seal_locked(t, name, err);
 	pthread_rwlock_unlock(&t->gate);
 	return r;
 }

@@ -245,13 +245,8 @@ int ovl_settle(struct ovl_tree *t)
 int ovl_sync(struct ovl_tree *t)
 {
 	int r = ovl_settle_written(t);
-#ifdef __linux__
-	/* one call for the data of every file written, in whatever order */
-	if (!r && syncfs(store_dirfd(t->store)))
-		r = -errno;
-#else
-	sync();
-#endif
+	if (!r)
+		r = store_flush_data(t->store);
 	int e = store_settle(t->store, true);
 	return r ? r : e;
 }

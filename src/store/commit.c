@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void store_fail(struct store *s, int error, const char *what)
 {
@@ -193,6 +194,32 @@ int store_fsync(struct store *s, int fd, bool datasync, uint64_t seq)
 		store_fail(s, rc, "flushing a data file");
 	if (!rc && journal)
 		rc = settle_durable(s, seq);
+	return rc;
+}
+
+/* One call for the data of every file written, in whatever order. */
+static int flush_files(int dirfd)
+{
+#ifdef __linux__
+	return syncfs(dirfd) < 0 ? -errno : 0;
+#else
+	(void)dirfd;
+	sync();
+	return 0;
+#endif
+}
+
+int store_flush_data(struct store *s)
+{
+	int rc;
+
+	if (s->is_volatile || s->readonly)
+		return 0;
+	if (store_failed(s))
+		return store_failed(s);
+	rc = flush_files(s->dirfd);
+	if (rc)
+		store_fail(s, rc, "flushing the data files");
 	return rc;
 }
 

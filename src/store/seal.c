@@ -109,6 +109,8 @@ static int seal_switch(struct store *s, const char *name, uint64_t id, struct in
 		return rc;
 	rc = chain_insert(&c, 0, id, now, name, NULL);
 	if (!rc)
+		rc = store_flush_data(s); /* what is sealed stays as it is, also when the power goes */
+	if (!rc)
 		rc = head_commit(s, &c, HEAD_SEAL, id);
 	chain_fini(&c);
 	if (rc)

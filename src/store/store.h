@@ -208,6 +208,11 @@ int store_settle(struct store *s, bool durable);
  * share a flush of the ring. Volatile uppers flush nothing.
  */
 int store_fsync(struct store *s, int fd, bool datasync, uint64_t seq);
+/*
+ * Makes the bytes of all data files durable; records are store_settle()'s. A failed
+ * flush turns the store read-only (J8). Nothing with is_volatile.
+ */
+int store_flush_data(struct store *s);
 
 /*
  * Was this request of a session that outlived a server already carried out

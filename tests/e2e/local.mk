@@ -36,6 +36,7 @@ e2e_tests += \
 	tests/e2e/snapshot_diff.sh \
 	tests/e2e/snapshot_kill.sh \
 	tests/e2e/snapshot_pages.sh \
+	tests/e2e/snapshot_power.sh \
 	tests/e2e/snapshot_live.sh
 quick_e2e_tests += tests/e2e/snapshot_diff.sh
 e2e_tests += tests/e2e/check_deep.sh
