@@ -96,7 +96,7 @@ static void stack_marks(void)
 static void stack_make(void)
 {
 	for (int i = 0; i < LAYERS; i++) {
-		char root[8];
+		char root[16];
 
 		snprintf(root, sizeof(root), "%d", i);
 		fx_dir(root);

@@ -413,7 +413,7 @@ static void data_with_names_and_die(void)
 		ck_assert_int_eq(store_settle(s, true), 0);
 	}
 	for (int i = 0; i < 200; i++) { /* more than any stock had when names were flushed */
-		char name[8];
+		char name[16];
 		uint64_t number;
 
 		snprintf(name, sizeof(name), "n%d", i);
