@@ -181,7 +181,7 @@ static int stock_sweep_one(void *arg, uint64_t number)
 
 	if (__atomic_load_n(&w->s->stock.stop, __ATOMIC_RELAXED))
 		return 1;
-	if (number < w->below && !bsearch(&number, w->named, w->n, sizeof(number), stock_compare))
+	if (number < w->below && !(w->n && bsearch(&number, w->named, w->n, sizeof(number), stock_compare)))
 		data_unlink(w->s->order[0].datafd, number);
 	return 0;
 }
