@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # For the differential tests, sourced after lib.sh: stacks of layers with the tree
-# that they stand for, and the tester. VENEER_SEED repeats a run, VENEER_OPS says how
-# many operations each process does.
+# that they stand for, and the tester. VENEER_OPS says how many operations each process
+# does. VENEER_SEED is the same one always, as a run has to say something about a change,
+# and some seeds find kernel overlayfs wrong; `random` searches, and prints what it took.
 
 : "${top_builddir:=$(dirname "$0")/../../build}"
 difftree=$top_builddir/tests/diff/difftree
 mklayers=$top_builddir/tests/diff/mklayers
-: "${VENEER_SEED:=$((RANDOM * 32768 + RANDOM))}"
+: "${VENEER_SEED:=1}"
+[ "$VENEER_SEED" != random ] || VENEER_SEED=$((RANDOM * 32768 + RANDOM))
 : "${VENEER_OPS:=1500}"
 
 need_tools() {

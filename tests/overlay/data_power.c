@@ -97,6 +97,7 @@ static void live(struct model *m, struct engine *e)
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
+		vn_check_mute();
 		engine_open(e);
 		model_find(m, e);
 		for (;;)

@@ -330,6 +330,7 @@ static void cuts(const char *mkfs)
 		vn_check_skip("needs root, loop devices and mkfs");
 	pid = fork();
 	if (!pid) {
+		vn_check_mute();
 		work();
 		_exit(0);
 	}
