@@ -30,6 +30,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/prints.h src/overlay/prints_format.h \
 	src/overlay/prints_read.c src/overlay/prints_write.c \
 	src/overlay/readdir.c \
+	src/overlay/refs.c src/overlay/refs.h \
 	src/overlay/remove.c \
 	src/overlay/rename.c \
 	src/overlay/resize.c \

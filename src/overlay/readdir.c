@@ -73,7 +73,7 @@ static int readdir_plus(const struct listing *l, struct ovl_name *e)
 	d.type = IFTODT(entry.attr.mode);
 	d.entry = &entry;
 	ovl_node_ref(n); /* counted before the client can know it, and taken back when there was no room */
-	r = ovl_session_count(l->t, l->ctx->session, n);
+	r = ovl_session_count(l->ctx->session, n);
 	if (!r) {
 		r = l->fn(l->arg, &d);
 		if (r)

@@ -2,101 +2,33 @@
 /*
  * Sessions: which nodes each client holds, and what the others must be told.
  *
- * A session counts its lookups per node in a hash table of its own, so that a
- * client that starts anew or goes away gives back exactly what it held; one
- * reference on the node stands for all lookups of a session.
+ * A session counts its lookups per node (refs.h), so that a client that starts
+ * anew or goes away gives back exactly what it held.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "overlay/refs.h"
 #include "overlay/seen.h"
 #include "overlay/tree.h"
 #include "overlay/verbs.h"
 
-#define REF_SHARDS 16
-
-struct ref {
-	struct ovl_node *node; /* NULL: free */
-	uint64_t count;
-};
-
-struct ref_shard {
-	pthread_mutex_t lock;
-	struct ref *slots;
-	size_t cap, used;
-};
-
-struct ovl_refs {
-	struct ref_shard shards[REF_SHARDS];
-};
-
-static uint64_t ref_hash(const struct ovl_node *n)
+/* Counts lookups of n; takes over the caller's reference either way. */
+static int session_add(struct vn_fs_session *s, struct ovl_node *n, uint64_t lookups)
 {
-	return n->ino * UINT64_C(0x9E3779B97F4A7C15);
-}
-
-static struct ref_shard *ref_shard(struct vn_fs_session *s, const struct ovl_node *n)
-{
-	return &s->refs->shards[ref_hash(n) >> 60];
-}
-
-static size_t ref_slot(const struct ref_shard *sh, const struct ovl_node *n)
-{
-	size_t i = (ref_hash(n) >> 24) & (sh->cap - 1);
-	while (sh->slots[i].node && sh->slots[i].node != n)
-		i = (i + 1) & (sh->cap - 1);
-	return i;
-}
-
-static int ref_grow(struct ref_shard *sh)
-{
-	struct ref_shard bigger = { .cap = sh->cap ? 2 * sh->cap : 16 };
-	if (8 * (sh->used + 1) <= 7 * sh->cap)
-		return 0;
-	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
-	if (!bigger.slots)
-		return -ENOMEM;
-	for (size_t i = 0; i < sh->cap; i++)
-		if (sh->slots[i].node)
-			bigger.slots[ref_slot(&bigger, sh->slots[i].node)] = sh->slots[i];
-	free(sh->slots);
-	sh->slots = bigger.slots;
-	sh->cap = bigger.cap;
-	return 0;
-}
-
-/* Empties a slot and moves up what had to step over it. */
-static void ref_remove(struct ref_shard *sh, size_t i)
-{
-	sh->used--;
-	sh->slots[i].node = NULL;
-	for (size_t j = (i + 1) & (sh->cap - 1); sh->slots[j].node; j = (j + 1) & (sh->cap - 1)) {
-		struct ref r = sh->slots[j];
-		sh->slots[j].node = NULL;
-		sh->slots[ref_slot(sh, r.node)] = r;
-	}
-}
-
-int ovl_session_count(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n)
-{
-	struct ref_shard *sh = ref_shard(s, n);
-	bool again = false;
-	pthread_mutex_lock(&sh->lock);
-	int r = ref_grow(sh);
-	if (!r) {
-		struct ref *slot = &sh->slots[ref_slot(sh, n)];
-		again = slot->node;
-		sh->used += !again;
-		slot->node = n;
-		slot->count++;
-	}
-	pthread_mutex_unlock(&sh->lock);
-	if (!r && !again && s->config.outlives)
-		ovl_seen_record(t, n);
-	if (r || again)
-		ovl_node_put(t, n);
+	bool first = false;
+	int r = ovl_refs_add(s->refs, n, lookups, &first);
+	if (first && s->config.outlives)
+		ovl_seen_record(s->t, n);
+	if (!first)
+		ovl_node_put(s->t, n);
 	return r;
+}
+
+int ovl_session_count(struct vn_fs_session *s, struct ovl_node *n)
+{
+	return session_add(s, n, 1);
 }
 
 /* What the row of an unlinked inode was kept for is gone. */
@@ -133,34 +65,11 @@ static void session_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct o
 
 void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n, uint64_t count)
 {
-	struct ref_shard *sh = ref_shard(s, n);
-	bool last = false;
-	pthread_mutex_lock(&sh->lock);
-	if (sh->cap) {
-		size_t i = ref_slot(sh, n);
-		struct ref *slot = &sh->slots[i];
-		if (slot->node) {
-			slot->count = count < slot->count ? slot->count - count : 0;
-			last = !slot->count;
-			if (last)
-				ref_remove(sh, i);
-		}
-	}
-	pthread_mutex_unlock(&sh->lock);
-	if (!last)
+	if (!ovl_refs_sub(s->refs, n, count))
 		return;
 	session_let_go(t, s, n);
 	ovl_data_drop_dead(t, n, 2); /* the caller's and this session's */
 	ovl_node_put(t, n);
-}
-
-static bool session_holds(struct vn_fs_session *s, struct ovl_node *n)
-{
-	struct ref_shard *sh = ref_shard(s, n);
-	pthread_mutex_lock(&sh->lock);
-	bool holds = sh->cap && sh->slots[ref_slot(sh, n)].node;
-	pthread_mutex_unlock(&sh->lock);
-	return holds;
 }
 
 uint64_t ovl_session_outliving(struct ovl_tree *t, struct ovl_node *n)
@@ -170,7 +79,7 @@ uint64_t ovl_session_outliving(struct ovl_tree *t, struct ovl_node *n)
 		return 0;
 	pthread_mutex_lock(&t->session_lock);
 	for (struct vn_fs_session *s = t->sessions; s && !id; s = s->next)
-		if (s->config.outlives && session_holds(s, n))
+		if (s->config.outlives && ovl_refs_has(s->refs, n))
 			id = s->config.id;
 	pthread_mutex_unlock(&t->session_lock);
 	return id;
@@ -184,7 +93,7 @@ int ovl_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, 
 	if (r)
 		ovl_node_put(t, n);
 	else
-		r = ovl_session_count(t, ctx->session, n);
+		r = ovl_session_count(ctx->session, n);
 	if (!r)
 		*out = entry;
 	return r;
@@ -192,29 +101,27 @@ int ovl_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, 
 
 /* ---- suspending a client ---- */
 
-static int held_one(struct vn_fs_session *s, const struct ref *ref, ovl_held_fn fn, void *arg)
+struct held {
+	struct ovl_tree *t;
+	ovl_held_fn fn;
+	void *arg;
+};
+
+static int held_one(void *arg, struct ovl_node *n, uint64_t lookups)
 {
+	const struct held *h = arg;
 	char path[OVL_PATH_MAX];
-	struct ovl_node *n = ref->node;
 	ssize_t len = 0;
 	bool below = n->odir && !ovl_own(n);
 	if (below && (len = ovl_base_path(n->odir, ovl_is_dir(n) ? NULL : n->oname, n->oname_len, path)) < 0)
 		return (int)len;
-	return fn(arg, ovl_nodeid(s->t, n), ref->count, below ? path : NULL, (size_t)len);
+	return h->fn(h->arg, ovl_nodeid(h->t, n), lookups, below ? path : NULL, (size_t)len);
 }
 
 int ovl_session_held(struct vn_fs_session *s, ovl_held_fn fn, void *arg)
 {
-	int r = 0;
-	for (size_t i = 0; !r && i < REF_SHARDS; i++) {
-		struct ref_shard *sh = &s->refs->shards[i];
-		pthread_mutex_lock(&sh->lock);
-		for (size_t j = 0; !r && j < sh->cap; j++)
-			if (sh->slots[j].node)
-				r = held_one(s, &sh->slots[j], fn, arg);
-		pthread_mutex_unlock(&sh->lock);
-	}
-	return r;
+	struct held h = { s->t, fn, arg };
+	return ovl_refs_each(s->refs, held_one, &h);
 }
 
 /* The node at a base path. */
@@ -256,14 +163,8 @@ int ovl_session_hold(struct vn_fs_session *s, uint64_t nodeid, uint64_t lookups,
 		r = -ESTALE;
 	}
 	if (!r)
-		r = ovl_session_count(t, s, n);
-	if (r)
-		return r == -ENOENT || r == -ENOTDIR ? -ESTALE : r;
-	struct ref_shard *sh = ref_shard(s, n);
-	pthread_mutex_lock(&sh->lock);
-	sh->slots[ref_slot(sh, n)].count += lookups - 1;
-	pthread_mutex_unlock(&sh->lock);
-	return 0;
+		r = session_add(s, n, lookups);
+	return r == -ENOENT || r == -ENOTDIR ? -ESTALE : r;
 }
 
 /* ---- notices ---- */
@@ -347,32 +248,27 @@ void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Gathering from what a session holds. */
+struct gather {
+	struct ovl_tree *t;
+	struct pages *pages;
+	bool alone, writeback;
+};
+
 /*
  * A client that writes through has pages of what it read or wrote: once told it has
  * none, and asks before it has some again. One that writes back may have written
  * what it never told of.
  */
-static int pages_gather_node(struct pages *p, const struct vn_fs_session *s, struct ovl_node *n, bool alone)
+static int pages_gather_node(void *arg, struct ovl_node *n, uint64_t lookups)
 {
-	if (!ovl_has_bytes(n) || (!s->config.writeback && !(atomic_load(&n->flags) & OVL_NODE_CACHED)))
+	const struct gather *g = arg;
+	(void)lookups;
+	if (!ovl_has_bytes(n) || (!g->writeback && !(atomic_load(&n->flags) & OVL_NODE_CACHED)))
 		return 0;
-	int r = pages_add(p, ovl_nodeid(s->t, n));
-	if (!r && alone && !s->config.writeback)
+	int r = pages_add(g->pages, ovl_nodeid(g->t, n));
+	if (!r && g->alone && !g->writeback)
 		atomic_fetch_and(&n->flags, ~OVL_NODE_CACHED);
-	return r;
-}
-
-static int pages_gather_session(struct pages *p, struct vn_fs_session *s, bool alone)
-{
-	int r = 0;
-	for (size_t i = 0; !r && s->config.notify.inval_inode && i < REF_SHARDS; i++) {
-		struct ref_shard *sh = &s->refs->shards[i];
-		pthread_mutex_lock(&sh->lock);
-		for (size_t j = 0; !r && j < sh->cap; j++)
-			if (sh->slots[j].node)
-				r = pages_gather_node(p, s, sh->slots[j].node, alone);
-		pthread_mutex_unlock(&sh->lock);
-	}
 	return r;
 }
 
@@ -380,9 +276,12 @@ static int pages_gather_all(struct pages *p, struct ovl_tree *t)
 {
 	int r = 0;
 	pthread_mutex_lock(&t->session_lock);
-	bool alone = session_alone(t);
-	for (struct vn_fs_session *s = t->sessions; !r && s; s = s->next)
-		r = pages_gather_session(p, s, alone);
+	struct gather g = { .t = t, .pages = p, .alone = session_alone(t) };
+	for (struct vn_fs_session *s = t->sessions; !r && s; s = s->next) {
+		g.writeback = s->config.writeback;
+		if (s->config.notify.inval_inode)
+			r = ovl_refs_each(s->refs, pages_gather_node, &g);
+	}
 	pthread_mutex_unlock(&t->session_lock);
 	return r;
 }
@@ -465,25 +364,19 @@ bool ovl_sessions_can_be_told(struct ovl_tree *t)
 	return can;
 }
 
+static void discard_one(void *arg, struct ovl_node *n)
+{
+	struct vn_fs_session *s = arg;
+	if (s->config.notify.inval_inode)
+		s->config.notify.inval_inode(s->config.notify.arg, ovl_nodeid(s->t, n), 0, 0);
+	ovl_node_put(s->t, n);
+}
+
 /* Tells a session of each inode that it holds, and gives all of them back. */
 static void session_discard(struct vn_fs_session *s)
 {
 	const struct vn_notify *notify = &s->config.notify;
-	for (size_t i = 0; i < REF_SHARDS; i++) {
-		struct ref_shard *sh = &s->refs->shards[i];
-		struct ref *slots = sh->slots;
-		size_t cap = sh->cap;
-		sh->slots = NULL;
-		sh->cap = sh->used = 0;
-		for (size_t j = 0; j < cap; j++) {
-			if (!slots[j].node)
-				continue;
-			if (notify->inval_inode)
-				notify->inval_inode(notify->arg, ovl_nodeid(s->t, slots[j].node), 0, 0);
-			ovl_node_put(s->t, slots[j].node);
-		}
-		free(slots);
-	}
+	ovl_refs_take(s->refs, discard_one, s);
 	if (notify->inval_inode)
 		notify->inval_inode(notify->arg, VN_NODE_ROOT, 0, 0);
 	if (notify->inval_all)
@@ -504,7 +397,7 @@ int ovl_session_new(struct vn_fs *fs, const struct vn_session_config *config, st
 	struct vn_fs_session *s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->refs = calloc(1, sizeof(*s->refs));
+	s->refs = ovl_refs_new();
 	if (!s->refs) {
 		free(s);
 		return -ENOMEM;
@@ -512,8 +405,6 @@ int ovl_session_new(struct vn_fs *fs, const struct vn_session_config *config, st
 	s->t = t;
 	s->config = *config;
 	s->resumed = config->outlives;
-	for (size_t i = 0; i < REF_SHARDS; i++)
-		pthread_mutex_init(&s->refs->shards[i].lock, NULL);
 	pthread_mutex_lock(&t->session_lock);
 	s->next = t->sessions;
 	t->sessions = s;
@@ -524,22 +415,11 @@ int ovl_session_new(struct vn_fs *fs, const struct vn_session_config *config, st
 	return 0;
 }
 
-/* Takes all references of a shard away and puts them outside of its lock. */
-static void session_drop(struct vn_fs_session *s, struct ref_shard *sh)
+static void session_drop(void *arg, struct ovl_node *n)
 {
-	pthread_mutex_lock(&sh->lock);
-	struct ref *slots = sh->slots;
-	size_t cap = sh->cap;
-	sh->slots = NULL;
-	sh->cap = sh->used = 0;
-	pthread_mutex_unlock(&sh->lock);
-	for (size_t i = 0; i < cap; i++) {
-		if (!slots[i].node)
-			continue;
-		session_let_go(s->t, s, slots[i].node);
-		ovl_node_put(s->t, slots[i].node);
-	}
-	free(slots);
+	struct vn_fs_session *s = arg;
+	session_let_go(s->t, s, n);
+	ovl_node_put(s->t, n);
 }
 
 /* Orphans of this session, gathered before they are reaped. */
@@ -606,8 +486,7 @@ static void session_reap(struct ovl_tree *t, struct vn_fs_session *s)
 void ovl_session_reset(struct vn_fs *fs, struct vn_fs_session *s)
 {
 	s->resumed = false; /* a client that starts anew knows no old nodeid, and counts its requests anew */
-	for (size_t i = 0; i < REF_SHARDS; i++)
-		session_drop(s, &s->refs->shards[i]);
+	ovl_refs_take(s->refs, session_drop, s);
 	session_reap(ovl_tree_of(fs), s);
 }
 
@@ -625,8 +504,6 @@ void ovl_session_free(struct vn_fs *fs, struct vn_fs_session *s, bool keep)
 	if (keep) /* the client comes back: what it holds stays recorded */
 		s->config.outlives = false;
 	ovl_session_reset(fs, s);
-	for (size_t i = 0; i < REF_SHARDS; i++)
-		pthread_mutex_destroy(&s->refs->shards[i].lock);
-	free(s->refs);
+	ovl_refs_free(s->refs);
 	free(s);
 }

@@ -319,13 +319,13 @@ struct vn_fs_session {
 	struct vn_session_config config;
 	struct vn_fs_session *next; /* of the tree; under session_lock */
 	bool resumed;               /* came back with nodeids of an earlier server */
-	struct ovl_refs *refs;      /* lookups by node */
+	struct ovl_refs *refs;      /* refs.h: lookups by node */
 };
 
 /* OVL_NODE_CACHED was set: n is one to ask for. */
 void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n);
 /* Counts one lookup of n for the session; takes over the caller's reference either way. */
-int ovl_session_count(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n);
+int ovl_session_count(struct vn_fs_session *s, struct ovl_node *n);
 void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n, uint64_t count);
 /* The id of a session that outlives the server and holds n; 0: none. */
 uint64_t ovl_session_outliving(struct ovl_tree *t, struct ovl_node *n);
