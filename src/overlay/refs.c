@@ -63,10 +63,10 @@ static int ref_grow(struct ref_shard *sh)
 static void ref_remove(struct ref_shard *sh, size_t i)
 {
 	sh->used--;
-	sh->slots[i].node = NULL;
+	sh->slots[i] = (struct ref){ NULL, 0 };
 	for (size_t j = (i + 1) & (sh->cap - 1); sh->slots[j].node; j = (j + 1) & (sh->cap - 1)) {
 		struct ref r = sh->slots[j];
-		sh->slots[j].node = NULL;
+		sh->slots[j] = (struct ref){ NULL, 0 };
 		sh->slots[ref_slot(sh, r.node)] = r;
 	}
 }
