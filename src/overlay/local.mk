@@ -25,6 +25,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/names.c src/overlay/names.h \
 	src/overlay/node.c \
 	src/overlay/number.c \
+	src/overlay/orphan.c \
 	src/overlay/overlay.h \
 	src/overlay/print.c src/overlay/print.h \
 	src/overlay/prints.h src/overlay/prints_format.h \
@@ -42,11 +43,13 @@ liboverlay_la_SOURCES = \
 	src/overlay/snapshot.c \
 	src/overlay/space.c \
 	src/overlay/survey.c src/overlay/survey.h \
+	src/overlay/tell.c \
 	src/overlay/touch.c \
 	src/overlay/tree.c src/overlay/tree.h \
 	src/overlay/turn.c \
 	src/overlay/verbs.c src/overlay/verbs.h \
 	src/overlay/virtual.c src/overlay/virtual.h \
+	src/overlay/writeback.c \
 	src/overlay/xattr.c src/overlay/xattr.h
 
 overlay_libs = liboverlay.la liblower.la $(store_libs)

@@ -188,7 +188,7 @@ struct ovl_tree {
 
 	pthread_mutex_t written_lock; /* files whose row is behind; settle.c */
 	struct ovl_node *written;
-	struct ovl_cached {          /* nodes with OVL_NODE_CACHED, so that a snapshot need not look at all; session.c */
+	struct ovl_cached {          /* nodes with OVL_NODE_CACHED, so that a snapshot need not look at all; writeback.c */
 		pthread_mutex_t lock;
 		uint64_t *inos;
 		size_t n, cap;
@@ -322,8 +322,6 @@ struct vn_fs_session {
 	struct ovl_refs *refs;      /* refs.h: lookups by node */
 };
 
-/* OVL_NODE_CACHED was set: n is one to ask for. */
-void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n);
 /* Counts one lookup of n for the session; takes over the caller's reference either way. */
 int ovl_session_count(struct vn_fs_session *s, struct ovl_node *n);
 void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n, uint64_t count);
@@ -331,12 +329,33 @@ void ovl_session_forget(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_
 uint64_t ovl_session_outliving(struct ovl_tree *t, struct ovl_node *n);
 /* Fills out for a node with the caller's reference, counts the lookup. On failure the reference is gone, too. */
 int ovl_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, struct vn_entry *out);
+
+/* One session that asks is the usual case and needs no list of the others. */
+static inline bool ovl_session_alone(const struct ovl_tree *t)
+{
+	return !t->sessions || !t->sessions->next;
+}
+
+/* ---- orphan.c: unlinked files of clients that outlive the server ---- */
+
+/* s does not hold n any more: the row that was kept for it goes, unless another such session holds n. Takes node->lock. */
+void ovl_orphan_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n);
+/*
+ * Reaps what the index still keeps for a client that is gone: unlinked files
+ * that it held before this server began. What fails is reaped the next time.
+ */
+void ovl_orphans_reap(struct ovl_tree *t, struct vn_fs_session *s);
+
+/* ---- tell.c, writeback.c: what clients are told ---- */
+
 /* Rollback, with the gate held exclusively: can every client learn of it; then all are told and hold nothing any more. */
 bool ovl_sessions_can_be_told(struct ovl_tree *t);
 void ovl_sessions_discard(struct ovl_tree *t);
 /* What other sessions than ctx's (which knows by itself) must drop. Locks may be held. */
 void ovl_tell_inode(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, bool data);
 void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *dir, const char *name);
+/* OVL_NODE_CACHED was set: n is one to ask for before a snapshot (ovl_ask_write_back). */
+void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n);
 
 /* ---- touch.c ---- */
 
