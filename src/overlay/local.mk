@@ -19,7 +19,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/ioctl.c src/overlay/ioctl.h \
 	src/overlay/keep.c src/overlay/keep.h \
 	src/overlay/level.c \
-	src/overlay/load.c \
+	src/overlay/load.c src/overlay/load.h src/overlay/load_base.c src/overlay/load_names.c src/overlay/load_row.c \
 	src/overlay/lowers.c src/overlay/lowers.h \
 	src/overlay/make.c \
 	src/overlay/names.c src/overlay/names.h \

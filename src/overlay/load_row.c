@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Nodes from their rows, with what a row's origin names below. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/scope.h"
+#include "overlay/load.h"
+#include "overlay/names.h"
+
+struct load_below {
+	struct ovl_tree *t;
+	uint16_t layer;
+	struct vn_attr attr;
+	struct base_dir *dir;
+	int r;
+};
+
+static int load_below_entry(void *arg, const struct base_entry *e)
+{
+	struct load_below *b = arg;
+	b->layer = e->layer;
+	b->r = base_attr(b->t->base, b->dir, e->name, e->len, e->layer, &b->attr);
+	return 0;
+}
+
+/*
+ * What a row's origin names: the merged directory itself for a directory, else
+ * the one that has it, with the name behind the last slash.
+ */
+static int load_origin(struct ovl_tree *t, const struct store_inode *row, struct load_below *b, const char **name,
+		       size_t *len)
+{
+	const char *slash = memrchr(row->origin, '/', row->origin_len);
+	b->t = t;
+	if (S_ISDIR(row->mode)) {
+		*name = NULL;
+		*len = 0;
+		return base_resolve_dir(t->base, row->origin, row->origin_len, &b->dir);
+	}
+	*name = slash ? slash + 1 : row->origin;
+	*len = row->origin_len - (size_t)(*name - row->origin);
+	int r = base_resolve_dir(t->base, row->origin, slash ? (size_t)(slash - row->origin) : 0, &b->dir);
+	if (r)
+		return r;
+	r = base_lookup(t->base, b->dir, *name, *len, load_below_entry, b);
+	return r ? r : b->r;
+}
+
+/* The same without resolving, when the name that is looked up still names its own base object. */
+static bool load_origin_here(struct ovl_tree *t, const struct store_inode *row, struct ovl_node *dir,
+			     struct ovl_name *e, struct load_below *b, int *r)
+{
+	char path[OVL_PATH_MAX];
+	size_t nlayers = 0;
+	if (!dir || !e || !dir->odir)
+		return false;
+	const char *name = ovl_names_text(dir->names, e);
+	const uint16_t *layers = ovl_names_layers_of(dir->names, e, &nlayers);
+	ssize_t len = nlayers ? ovl_base_path(dir->odir, name, e->len, path) : -1;
+	if (len < 0 || (size_t)len != row->origin_len || memcmp(path, row->origin, row->origin_len))
+		return false;
+	b->t = t;
+	b->layer = layers[0];
+	if (S_ISDIR(row->mode)) {
+		struct base_entry be = { .name = name, .len = e->len, .type = DT_DIR, .layer = layers[0],
+					 .layers = layers, .nlayers = nlayers };
+		b->dir = base_dir_child(t->base, dir->odir, &be);
+		*r = b->dir ? 0 : -ENOMEM;
+		return true;
+	}
+	b->dir = base_dir_get(dir->odir);
+	*r = base_attr(t->base, b->dir, name, e->len, b->layer, &b->attr);
+	return true;
+}
+
+static void load_row_attr(struct ovl_node *n, const struct store_inode *row)
+{
+	n->size = row->size;
+	n->atime = row->atime;
+	n->mtime = row->mtime;
+	n->ctime = row->ctime;
+	n->btime = row->btime;
+	n->mode = row->mode;
+	n->uid = row->uid;
+	n->gid = row->gid;
+	n->nlink = row->nlink;
+	ovl_load_device(n, row->rdev_major, row->rdev_minor);
+}
+
+/* Behind a stale row a file has grown: its size and times are those of the data file, if that is longer. */
+static int load_stale(struct ovl_tree *t, struct ovl_node *n, uint64_t home)
+{
+	struct ovl_own *own = ovl_own(n);
+	struct stat st;
+	if (own->state != STORE_FULL || !(own->flags & STORE_STALE))
+		return 0;
+	vn_autoclose int fd = store_data_open(t->store, home, own->data);
+	if (fd < 0 || fstat(fd, &st))
+		return fd < 0 ? fd : -errno;
+	if ((uint64_t)st.st_size > n->size)
+		n->size = (uint64_t)st.st_size;
+	int64_t mtime = vn_ns_from_ts(&st.st_mtim);
+	if (mtime > n->mtime)
+		n->mtime = n->ctime = mtime;
+	return 0;
+}
+
+int ovl_load_own(struct ovl_tree *t, struct ovl_node *n, const struct store_inode *row, uint64_t delta)
+{
+	struct ovl_own *own = calloc(1, sizeof(*own));
+	if (!own)
+		return -ENOMEM;
+	own->home = ovl_home_find(t, delta);
+	own->state = row->state;
+	own->flags = row->flags;
+	own->data = row->data;
+	own->source = row->source;
+	own->below = row->below;
+	atomic_store_explicit(&n->own, own, memory_order_release);
+	load_row_attr(n, row);
+	return own->home ? load_stale(t, n, delta) : -EIO;
+}
+
+/* The parent of a directory that is loaded by number only. */
+static int load_parent(struct ovl_tree *t, struct ovl_node *n)
+{
+	uint64_t parent;
+	vn_autofree char *name = NULL;
+	int r = store_read_parent(t->store, n->ino, &parent, &name);
+	if (r)
+		return r;
+	if (parent == VN_NODE_ROOT)
+		n->parent = ovl_node_ref(t->root);
+	else if (!(n->parent = ovl_node_find(t, parent)) && (r = ovl_node_load(t, parent, &n->parent)))
+		return r;
+	n->vdir = ovl_load_vdir(n->parent, name, strlen(name));
+	return 0;
+}
+
+int ovl_load_row(struct ovl_tree *t, uint64_t ino, struct ovl_node *dir, struct ovl_name *e, struct ovl_node **out)
+{
+	struct store_inode row;
+	struct load_below b = { 0 };
+	const char *name = NULL;
+	size_t len = 0;
+	uint64_t delta;
+	int r = store_read_inode(t->store, ino, &row, &delta);
+	if (r)
+		return r;
+	vn_autofree char *origin = (char *)row.origin;
+	if (origin && load_origin_here(t, &row, dir, e, &b, &r)) {
+		if (!S_ISDIR(row.mode)) {
+			name = ovl_names_text(dir->names, e);
+			len = e->len;
+		}
+	} else if (origin) {
+		r = load_origin(t, &row, &b, &name, &len);
+	}
+	if (r == -ENOENT || r == -ENOTDIR)
+		r = -EIO; /* the lower lost it: what is ours cannot be shown without */
+	struct ovl_node *n = r ? NULL : ovl_node_new(t, ino, S_ISDIR(row.mode), b.dir, name, len);
+	if (!n) {
+		base_dir_put(t->base, b.dir);
+		return r ? r : -ENOMEM;
+	}
+	n->layer = b.layer;
+	if (!ovl_is_dir(n))
+		n->base_size = b.attr.size;
+	if (row.flags & STORE_GROUP)
+		atomic_fetch_or(&n->flags, OVL_NODE_GROUP);
+	if (S_ISREG(row.mode) && row.state == STORE_BELOW && !row.source) {
+		n->blocks = b.attr.blocks;
+		atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);
+	}
+	r = ovl_load_own(t, n, &row, delta);
+	if (!r && ovl_is_dir(n)) {
+		if (dir) {
+			n->parent = ovl_node_ref(dir);
+			n->vdir = ovl_load_vdir(dir, ovl_names_text(dir->names, e), e->len);
+		} else {
+			r = load_parent(t, n);
+		}
+	}
+	if (!r) {
+		struct ovl_node *there = ovl_node_insert(t, n);
+		if (there == n) {
+			*out = n;
+			return 0;
+		}
+		*out = there;
+		r = there ? 0 : -ENOMEM;
+	}
+	ovl_node_discard(t, n);
+	return r;
+}
