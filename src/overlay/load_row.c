@@ -11,11 +11,14 @@
 #include "overlay/load.h"
 #include "overlay/names.h"
 
+/* What a row stands on in the base; nothing of it is set for a row without origin. */
 struct load_below {
 	struct ovl_tree *t;
+	struct base_dir *dir; /* the directory itself, or the one that has the name; goes to the node */
+	const char *name;     /* borrowed from the row or the listing; NULL for directories */
+	size_t len;
 	uint16_t layer;
-	struct vn_attr attr;
-	struct base_dir *dir;
+	struct vn_attr attr;  /* of what is no directory */
 	int r;
 };
 
@@ -31,50 +34,59 @@ static int load_below_entry(void *arg, const struct base_entry *e)
  * What a row's origin names: the merged directory itself for a directory, else
  * the one that has it, with the name behind the last slash.
  */
-static int load_origin(struct ovl_tree *t, const struct store_inode *row, struct load_below *b, const char **name,
-		       size_t *len)
+static int load_origin(struct ovl_tree *t, const struct store_inode *row, struct load_below *b)
 {
 	const char *slash = memrchr(row->origin, '/', row->origin_len);
-	b->t = t;
-	if (S_ISDIR(row->mode)) {
-		*name = NULL;
-		*len = 0;
+	if (S_ISDIR(row->mode))
 		return base_resolve_dir(t->base, row->origin, row->origin_len, &b->dir);
-	}
-	*name = slash ? slash + 1 : row->origin;
-	*len = row->origin_len - (size_t)(*name - row->origin);
+	b->name = slash ? slash + 1 : row->origin;
+	b->len = row->origin_len - (size_t)(b->name - row->origin);
 	int r = base_resolve_dir(t->base, row->origin, slash ? (size_t)(slash - row->origin) : 0, &b->dir);
 	if (r)
 		return r;
-	r = base_lookup(t->base, b->dir, *name, *len, load_below_entry, b);
+	r = base_lookup(t->base, b->dir, b->name, b->len, load_below_entry, b);
 	return r ? r : b->r;
 }
 
-/* The same without resolving, when the name that is looked up still names its own base object. */
-static bool load_origin_here(struct ovl_tree *t, const struct store_inode *row, struct ovl_node *dir,
-			     struct ovl_name *e, struct load_below *b, int *r)
+/* Is the origin what the base has under the name that is looked up? */
+static bool load_origin_is_here(const struct store_inode *row, struct ovl_node *dir, const struct ovl_name *e)
 {
 	char path[OVL_PATH_MAX];
 	size_t nlayers = 0;
 	if (!dir || !e || !dir->odir)
 		return false;
-	const char *name = ovl_names_text(dir->names, e);
-	const uint16_t *layers = ovl_names_layers_of(dir->names, e, &nlayers);
-	ssize_t len = nlayers ? ovl_base_path(dir->odir, name, e->len, path) : -1;
-	if (len < 0 || (size_t)len != row->origin_len || memcmp(path, row->origin, row->origin_len))
-		return false;
-	b->t = t;
-	b->layer = layers[0];
+	ovl_names_layers_of(dir->names, e, &nlayers);
+	ssize_t len = nlayers ? ovl_base_path(dir->odir, ovl_names_text(dir->names, e), e->len, path) : -1;
+	return len >= 0 && (size_t)len == row->origin_len && !memcmp(path, row->origin, row->origin_len);
+}
+
+/* Then nothing has to be resolved. */
+static int load_origin_here(struct ovl_tree *t, const struct store_inode *row, struct ovl_node *dir,
+			    const struct ovl_name *e, struct load_below *b)
+{
+	struct base_entry be = { .name = ovl_names_text(dir->names, e), .len = e->len, .type = DT_DIR };
+	be.layers = ovl_names_layers_of(dir->names, e, &be.nlayers);
+	b->layer = be.layer = be.layers[0];
 	if (S_ISDIR(row->mode)) {
-		struct base_entry be = { .name = name, .len = e->len, .type = DT_DIR, .layer = layers[0],
-					 .layers = layers, .nlayers = nlayers };
 		b->dir = base_dir_child(t->base, dir->odir, &be);
-		*r = b->dir ? 0 : -ENOMEM;
-		return true;
+		return b->dir ? 0 : -ENOMEM;
 	}
+	b->name = be.name;
+	b->len = be.len;
 	b->dir = base_dir_get(dir->odir);
-	*r = base_attr(t->base, b->dir, name, e->len, b->layer, &b->attr);
-	return true;
+	return base_attr(t->base, b->dir, be.name, be.len, be.layer, &b->attr);
+}
+
+static int load_below(struct ovl_tree *t, const struct store_inode *row, struct ovl_node *dir, const struct ovl_name *e,
+		      struct load_below *b)
+{
+	*b = (struct load_below){ .t = t };
+	if (!row->origin)
+		return 0;
+	int r = load_origin_is_here(row, dir, e) ? load_origin_here(t, row, dir, e, b) : load_origin(t, row, b);
+	if (r)
+		base_dir_put(t->base, b->dir);
+	return r == -ENOENT || r == -ENOTDIR ? -EIO : r; /* what is ours cannot be shown without what the lower lost */
 }
 
 static void load_row_attr(struct ovl_node *n, const struct store_inode *row)
@@ -141,59 +153,60 @@ static int load_parent(struct ovl_tree *t, struct ovl_node *n)
 	return 0;
 }
 
+/* A node with its row over what is below; it takes b->dir over in any case. */
+static int load_node(struct ovl_tree *t, uint64_t ino, const struct store_inode *row, uint64_t delta,
+		     const struct load_below *b, struct ovl_node **out)
+{
+	struct ovl_node *n = ovl_node_new(t, ino, S_ISDIR(row->mode), b->dir, b->name, b->len);
+	if (!n) {
+		base_dir_put(t->base, b->dir);
+		return -ENOMEM;
+	}
+	n->layer = b->layer;
+	if (!ovl_is_dir(n))
+		n->base_size = b->attr.size;
+	if (row->flags & STORE_GROUP)
+		atomic_fetch_or(&n->flags, OVL_NODE_GROUP);
+	if (S_ISREG(row->mode) && row->state == STORE_BELOW && !row->source) {
+		n->blocks = b->attr.blocks;
+		atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);
+	}
+	*out = n;
+	return ovl_load_own(t, n, row, delta);
+}
+
+/* Where a directory lies: below dir, or where its row says. */
+static int load_place(struct ovl_tree *t, struct ovl_node *n, struct ovl_node *dir, const struct ovl_name *e)
+{
+	if (!ovl_is_dir(n))
+		return 0;
+	if (!dir)
+		return load_parent(t, n);
+	n->parent = ovl_node_ref(dir);
+	n->vdir = ovl_load_vdir(dir, ovl_names_text(dir->names, e), e->len);
+	return 0;
+}
+
 int ovl_load_row(struct ovl_tree *t, uint64_t ino, struct ovl_node *dir, struct ovl_name *e, struct ovl_node **out)
 {
 	struct store_inode row;
-	struct load_below b = { 0 };
-	const char *name = NULL;
-	size_t len = 0;
+	struct load_below b;
+	struct ovl_node *n = NULL, *there = NULL;
 	uint64_t delta;
 	int r = store_read_inode(t->store, ino, &row, &delta);
 	if (r)
 		return r;
 	vn_autofree char *origin = (char *)row.origin;
-	if (origin && load_origin_here(t, &row, dir, e, &b, &r)) {
-		if (!S_ISDIR(row.mode)) {
-			name = ovl_names_text(dir->names, e);
-			len = e->len;
-		}
-	} else if (origin) {
-		r = load_origin(t, &row, &b, &name, &len);
-	}
-	if (r == -ENOENT || r == -ENOTDIR)
-		r = -EIO; /* the lower lost it: what is ours cannot be shown without */
-	struct ovl_node *n = r ? NULL : ovl_node_new(t, ino, S_ISDIR(row.mode), b.dir, name, len);
-	if (!n) {
-		base_dir_put(t->base, b.dir);
-		return r ? r : -ENOMEM;
-	}
-	n->layer = b.layer;
-	if (!ovl_is_dir(n))
-		n->base_size = b.attr.size;
-	if (row.flags & STORE_GROUP)
-		atomic_fetch_or(&n->flags, OVL_NODE_GROUP);
-	if (S_ISREG(row.mode) && row.state == STORE_BELOW && !row.source) {
-		n->blocks = b.attr.blocks;
-		atomic_fetch_or(&n->flags, OVL_NODE_BLOCKS);
-	}
-	r = ovl_load_own(t, n, &row, delta);
-	if (!r && ovl_is_dir(n)) {
-		if (dir) {
-			n->parent = ovl_node_ref(dir);
-			n->vdir = ovl_load_vdir(dir, ovl_names_text(dir->names, e), e->len);
-		} else {
-			r = load_parent(t, n);
-		}
-	}
-	if (!r) {
-		struct ovl_node *there = ovl_node_insert(t, n);
-		if (there == n) {
-			*out = n;
-			return 0;
-		}
+	r = load_below(t, &row, dir, e, &b);
+	if (!r)
+		r = load_node(t, ino, &row, delta, &b, &n);
+	if (!r)
+		r = load_place(t, n, dir, e);
+	if (!r && !(there = ovl_node_insert(t, n)))
+		r = -ENOMEM;
+	if (!r)
 		*out = there;
-		r = there ? 0 : -ENOMEM;
-	}
-	ovl_node_discard(t, n);
+	if (n && there != n)
+		ovl_node_discard(t, n);
 	return r;
 }
