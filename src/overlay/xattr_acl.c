@@ -28,53 +28,60 @@ int ovl_xattr_kill_caps(struct ovl_op *op, struct ovl_node *n)
 	return 1;
 }
 
+/* A copy of one attribute, malloc()ed; *value is NULL when there is none. */
+static int acl_get(struct ovl_tree *t, struct ovl_node *n, const char *name, void **value, size_t *size)
+{
+	struct ovl_xattrs *now;
+	bool fresh;
+	*value = NULL;
+	*size = 0;
+	if (t->noacl || ovl_xattr_none(t, n))
+		return 0;
+	int r = ovl_xattr_now(t, n, &now, &fresh);
+	if (r)
+		return r;
+	const struct ovl_xattr *it = ovl_xattrs_find(now, name);
+	if (it && !(*value = malloc(it->size + 1)))
+		r = -ENOMEM;
+	else if (it)
+		memcpy(*value, it->value, *size = it->size);
+	if (fresh)
+		ovl_xattrs_free(now);
+	return r;
+}
+
 int ovl_xattr_chmod(struct ovl_op *op, struct ovl_node *n, struct store_inode *row, uint32_t mode,
 		    struct ovl_xattr_edit *edit)
 {
-	struct ovl_xattrs *now;
-	bool fresh;
-	if (op->t->noacl || ovl_xattr_none(op->t, n))
-		return 0;
-	int r = ovl_xattr_now(op->t, n, &now, &fresh);
-	if (r)
+	vn_autofree void *acl = NULL;
+	size_t size;
+	int r = acl_get(op->t, n, OVL_ACL_ACCESS, &acl, &size);
+	if (r || !acl)
 		return r;
-	const struct ovl_xattr *it = ovl_xattrs_find(now, OVL_ACL_ACCESS);
-	vn_autofree void *acl = it ? malloc(it->size ? it->size : 1) : NULL;
-	size_t size = it ? it->size : 0;
-	if (acl)
-		memcpy(acl, it->value, size);
-	if (fresh)
-		ovl_xattrs_free(now);
-	if (!it)
-		return 0;
-	r = acl ? ovl_acl_chmod(acl, size, mode) : -ENOMEM;
+	r = ovl_acl_chmod(acl, size, mode);
 	return r ? r : ovl_xattr_edit(op, n, row, OVL_ACL_ACCESS, acl, size, edit);
 }
 
-/* The directory's default ACL: malloc()ed, NULL when there is none. */
-static int xattr_default_acl(struct ovl_tree *t, struct ovl_node *dir, void **acl, size_t *size)
+static int acl_put(struct ovl_op *op, uint64_t ino, const char *name, const void *acl, size_t size, struct ovl_xattrs *set)
 {
-	struct ovl_xattrs *now;
-	bool fresh;
-	*acl = NULL;
-	if (t->noacl)
-		return 0;
-	if (ovl_xattr_none(t, dir))
-		return 0;
-	int r = ovl_xattr_now(t, dir, &now, &fresh);
-	if (r)
-		return r;
-	const struct ovl_xattr *it = ovl_xattrs_find(now, OVL_ACL_DEFAULT);
-	if (it) {
-		*size = it->size;
-		*acl = malloc(it->size + 1);
-		if (*acl)
-			memcpy(*acl, it->value, it->size);
-		else
-			r = -ENOMEM;
-	}
-	if (fresh)
-		ovl_xattrs_free(now);
+	store_change_xattr(&op->change, ino, name, acl, size);
+	return ovl_xattrs_append(set, name, acl, size);
+}
+
+/* The ACLs of a new object in a directory with this default ACL: into op and set. */
+static int acl_inherit(struct ovl_op *op, uint64_t ino, const void *acl, size_t size, uint32_t *mode,
+		       struct ovl_xattrs *set)
+{
+	vn_autofree void *access = malloc(size + 1);
+	bool equiv;
+	if (!access)
+		return -ENOMEM;
+	memcpy(access, acl, size);
+	int r = ovl_acl_create(access, size, mode, &equiv);
+	if (!r && !equiv)
+		r = acl_put(op, ino, OVL_ACL_ACCESS, access, size, set);
+	if (!r && S_ISDIR(*mode))
+		r = acl_put(op, ino, OVL_ACL_DEFAULT, acl, size, set);
 	return r;
 }
 
@@ -82,37 +89,21 @@ int ovl_xattr_inherit(struct ovl_op *op, struct ovl_node *dir, uint64_t ino, uin
 		      struct ovl_xattr_edit *edit)
 {
 	vn_autofree void *acl = NULL;
-	vn_autofree void *access = NULL;
-	size_t size = 0;
-	bool equiv;
-	int r = xattr_default_acl(op->t, dir, &acl, &size);
-	if (r || !acl) {
-		if (!S_ISLNK(*mode))
-			*mode &= ~umask;
+	size_t size;
+	int r = acl_get(op->t, dir, OVL_ACL_DEFAULT, &acl, &size);
+	if (r)
 		return r;
-	}
 	if (S_ISLNK(*mode))
 		return 0;
-	access = malloc(size + 1);
+	if (!acl) {
+		*mode &= ~umask;
+		return 0;
+	}
 	struct ovl_xattrs *set = calloc(1, sizeof(*set));
-	if (!access || !set) {
-		free(set);
-		return -ENOMEM;
-	}
-	edit->next = set;
-	memcpy(access, acl, size);
-	r = ovl_acl_create(access, size, mode, &equiv);
-	if (!r && !equiv) {
-		store_change_xattr(&op->change, ino, OVL_ACL_ACCESS, access, size);
-		r = ovl_xattrs_append(set, OVL_ACL_ACCESS, access, size);
-	}
-	if (!r && S_ISDIR(*mode)) {
-		store_change_xattr(&op->change, ino, OVL_ACL_DEFAULT, acl, size);
-		r = ovl_xattrs_append(set, OVL_ACL_DEFAULT, acl, size);
-	}
-	if (r) {
+	r = set ? acl_inherit(op, ino, acl, size, mode, set) : -ENOMEM;
+	if (r)
 		ovl_xattrs_free(set);
-		edit->next = NULL;
-	}
+	else
+		edit->next = set;
 	return r;
 }
