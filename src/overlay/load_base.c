@@ -65,8 +65,7 @@ static int load_insert(struct ovl_tree *t, struct ovl_node *n, struct ovl_node *
 	}
 }
 
-int ovl_load_base_dir(struct ovl_tree *t, struct ovl_node *dir, const struct ovl_name *e, uint64_t *ino,
-			 struct base_dir **out)
+int ovl_load_base_dir(struct ovl_tree *t, struct ovl_node *dir, const struct ovl_name *e, uint64_t *ino, struct base_dir **out)
 {
 	struct base_entry be = { .name = ovl_names_text(dir->names, e), .len = e->len, .type = e->type };
 	be.layers = ovl_names_layers_of(dir->names, e, &be.nlayers);

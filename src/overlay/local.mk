@@ -47,7 +47,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/touch.c \
 	src/overlay/tree.c src/overlay/tree.h \
 	src/overlay/turn.c \
-	src/overlay/verbs.c src/overlay/verbs.h \
+	src/overlay/verb.h src/overlay/verbs.c src/overlay/verbs.h src/overlay/verbs_data.c \
 	src/overlay/virtual.c src/overlay/virtual.h \
 	src/overlay/writeback.c \
 	src/overlay/xattr.c src/overlay/xattr.h src/overlay/xattr_acl.c \

@@ -8,43 +8,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h> /* SEEK_DATA */
 
-#include "base/iov.h"
 #include "overlay/attr.h"
 #include "overlay/dirops.h"
 #include "overlay/ioctl.h"
+#include "overlay/verb.h"
 #include "overlay/verbs.h"
-#include "overlay/virtual.h"
 #include "overlay/xattr.h"
-
-/* A verb under way: the gate held, and its node. */
-struct verb {
-	struct ovl_tree *t;
-	struct ovl_node *n;
-};
-
-static void verb_end(struct verb *v)
-{
-	if (!v->t)
-		return;
-	ovl_node_put(v->t, v->n);
-	pthread_rwlock_unlock(&v->t->gate);
-}
-#define VERB __attribute__((cleanup(verb_end))) struct verb
-
-static int verb_begin(struct verb *v, struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t nodeid)
-{
-	v->t = ovl_tree_of(fs);
-	v->n = NULL;
-	pthread_rwlock_rdlock(&v->t->gate);
-	return ovl_node_get(v->t, ctx, nodeid, &v->n);
-}
-
-static bool verb_virtual(const struct verb *v)
-{
-	return atomic_load(&v->n->flags) & OVL_NODE_VIRTUAL;
-}
 
 /* Answered again, not done again (J6): *reply is the number of what the request made, 0 when it made nothing. */
 static bool verb_done_before(const struct verb *v, const struct vn_ctx *ctx, uint64_t *reply)
@@ -58,16 +28,6 @@ static int verb_answer_again(const struct verb *v, const struct vn_ctx *ctx, uin
 	struct ovl_node *n;
 	int r = ovl_node_get(v->t, ctx, v->t->epoch << OVL_EPOCH_SHIFT | ino, &n);
 	return r ? r : ovl_entry(v->t, ctx, n, out);
-}
-
-/* The data verbs: regular files only, and, to change one, touched and not virtual. */
-static int verb_file(const struct verb *v, bool change)
-{
-	if (ovl_is_dir(v->n))
-		return -EISDIR;
-	if (!S_ISREG(v->n->mode))
-		return -EINVAL;
-	return change ? ovl_touch(v->t, v->n) : 0;
 }
 
 /* ---- names ---- */
@@ -347,67 +307,6 @@ static int verb_statfs(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node
 	return 0;
 }
 
-/* ---- data ---- */
-
-/* What a client has read or written it may have mapped: asked for before a snapshot. */
-static void verb_cached(const struct verb *v)
-{
-	if (!(atomic_load_explicit(&v->n->flags, memory_order_relaxed) & OVL_NODE_CACHED) &&
-	    !(atomic_fetch_or(&v->n->flags, OVL_NODE_CACHED) & OVL_NODE_CACHED))
-		ovl_cached_add(v->t, v->n);
-}
-
-/* Content that changes must not stay in the client's cache. */
-static ssize_t verb_read_virtual(const struct verb *v, const struct vn_ctx *ctx, uint64_t off, const struct iovec *iov,
-				 int iovcnt)
-{
-	const struct vn_notify *notify = &ctx->session->config.notify;
-	ssize_t n = ovl_virtual_read(v->n, off, iov, iovcnt);
-	if (n >= 0 && ovl_virtual_is_live(v->n) && notify->inval_inode)
-		notify->inval_inode(notify->arg, ovl_nodeid(v->t, v->n), 0, 0);
-	return n;
-}
-
-static ssize_t verb_read(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off,
-			 const struct iovec *iov, int iovcnt)
-{
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, node);
-	if (!r)
-		r = verb_file(&v, false);
-	if (r)
-		return r;
-	if (verb_virtual(&v))
-		return verb_read_virtual(&v, ctx, off, iov, iovcnt);
-	verb_cached(&v);
-	return ovl_data_read(v.t, v.n, off, iov, iovcnt);
-}
-
-static ssize_t verb_write(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off,
-			  const struct iovec *iov, int iovcnt, uint32_t flags)
-{
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, node);
-	if (!r)
-		r = verb_file(&v, true);
-	if (r)
-		return r;
-	verb_cached(&v);
-	ssize_t n = ovl_data_write(v.t, ctx, v.n, off, iov, iovcnt, flags);
-	if (n > 0)
-		ovl_tell_inode(v.t, ctx, v.n, true);
-	return n;
-}
-
-static int verb_fsync(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, bool datasync)
-{
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, node);
-	if (r || !v.t->store || v.t->readonly || verb_virtual(&v) || !ovl_own(v.n))
-		return r;
-	return ovl_data_fsync(v.t, v.n, datasync);
-}
-
 static int verb_syncfs(struct vn_fs *fs, const struct vn_ctx *ctx)
 {
 	VERB v;
@@ -415,98 +314,6 @@ static int verb_syncfs(struct vn_fs *fs, const struct vn_ctx *ctx)
 	if (r || !v.t->store || v.t->readonly)
 		return r;
 	return ovl_sync(v.t);
-}
-
-static int verb_fallocate(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint32_t mode, uint64_t off,
-			  uint64_t len)
-{
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, node);
-	if (!r)
-		r = verb_file(&v, true);
-	if (!r)
-		r = ovl_data_fallocate(v.t, ctx, v.n, mode, off, len);
-	if (!r)
-		ovl_tell_inode(v.t, ctx, v.n, true);
-	return r;
-}
-
-/* The content of a virtual file has no holes. */
-static int64_t virtual_seek(const struct ovl_node *n, int64_t off, int whence)
-{
-	if (off < 0 || (uint64_t)off >= n->size)
-		return -ENXIO;
-	return whence == SEEK_DATA ? off : (int64_t)n->size;
-}
-
-static int64_t verb_lseek(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, int64_t off, int whence)
-{
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, node);
-	if (!r)
-		r = verb_file(&v, false);
-	if (r)
-		return r;
-	return verb_virtual(&v) ? virtual_seek(v.n, off, whence) : ovl_data_seek(v.t, v.n, off, whence);
-}
-
-/* From a virtual file: through a buffer. */
-static ssize_t copy_virtual(const struct verb *v, const struct vn_ctx *ctx, uint64_t off_in, struct ovl_node *out,
-			    uint64_t off_out, size_t len)
-{
-	char buf[16384];
-	struct iovec iov = { buf, len < sizeof(buf) ? len : sizeof(buf) };
-	ssize_t n = ovl_virtual_read(v->n, off_in, &iov, 1);
-	if (n <= 0)
-		return n;
-	iov.iov_len = (size_t)n;
-	return ovl_data_write(v->t, ctx, out, off_out, &iov, 1, VN_WRITE_KILL_SUIDGID);
-}
-
-static ssize_t verb_copy(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node_in, uint64_t off_in,
-			 uint64_t node_out, uint64_t off_out, size_t len, uint32_t flags)
-{
-	VERB v;
-	struct ovl_node *out;
-	ssize_t n = flags ? -EINVAL : 0;
-	int r = verb_begin(&v, fs, ctx, node_in);
-	if (!r && !n)
-		r = verb_file(&v, false);
-	if (r || n)
-		return r ? r : n;
-	if ((r = ovl_node_get(v.t, ctx, node_out, &out)))
-		return r;
-	if (!S_ISREG(out->mode))
-		n = ovl_is_dir(out) ? -EISDIR : -EINVAL;
-	else if (!(n = ovl_touch(v.t, out)))
-		n = verb_virtual(&v) ? copy_virtual(&v, ctx, off_in, out, off_out, len) :
-				       ovl_data_copy(v.t, ctx, v.n, off_in, out, off_out, len);
-	if (n > 0)
-		ovl_tell_inode(v.t, ctx, out, true);
-	ovl_node_put(v.t, out);
-	return n;
-}
-
-static int verb_map(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off, uint64_t len,
-		    bool writable, struct vn_range *out)
-{
-	VERB v;
-	int r = verb_begin(&v, fs, ctx, node);
-	if (!r)
-		r = verb_file(&v, writable);
-	if (r || !verb_virtual(&v))
-		return r ? r : ovl_data_map(v.t, ctx, v.n, off, len, writable, out);
-	int fd = ovl_virtual_fd(v.n);
-	if (fd >= 0)
-		*out = (struct vn_range){ fd, off, len };
-	return fd < 0 ? fd : 0;
-}
-
-static void verb_unmap(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off, uint64_t len)
-{
-	VERB v;
-	if (!verb_begin(&v, fs, ctx, node) && S_ISREG(v.n->mode) && !verb_virtual(&v))
-		ovl_data_unmap(v.t, v.n, off, len);
 }
 
 const struct vn_fs_ops ovl_ops = {
@@ -529,13 +336,13 @@ const struct vn_fs_ops ovl_ops = {
 	.unlink = verb_unlink,
 	.rmdir = verb_rmdir,
 	.rename = verb_rename,
-	.read = verb_read,
-	.write = verb_write,
-	.fsync = verb_fsync,
+	.read = ovl_verb_read,
+	.write = ovl_verb_write,
+	.fsync = ovl_verb_fsync,
 	.syncfs = verb_syncfs,
-	.fallocate = verb_fallocate,
-	.lseek = verb_lseek,
-	.copy_file_range = verb_copy,
+	.fallocate = ovl_verb_fallocate,
+	.lseek = ovl_verb_lseek,
+	.copy_file_range = ovl_verb_copy,
 	.readdir = verb_readdir,
 	.setxattr = verb_setxattr,
 	.getxattr = verb_getxattr,
@@ -543,6 +350,6 @@ const struct vn_fs_ops ovl_ops = {
 	.removexattr = verb_removexattr,
 	.statfs = verb_statfs,
 	.ioctl = verb_ioctl,
-	.map = verb_map,
-	.unmap = verb_unmap,
+	.map = ovl_verb_map,
+	.unmap = ovl_verb_unmap,
 };

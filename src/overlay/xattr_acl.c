@@ -50,8 +50,7 @@ static int acl_get(struct ovl_tree *t, struct ovl_node *n, const char *name, voi
 	return r;
 }
 
-int ovl_xattr_chmod(struct ovl_op *op, struct ovl_node *n, struct store_inode *row, uint32_t mode,
-		    struct ovl_xattr_edit *edit)
+int ovl_xattr_chmod(struct ovl_op *op, struct ovl_node *n, struct store_inode *row, uint32_t mode, struct ovl_xattr_edit *edit)
 {
 	vn_autofree void *acl = NULL;
 	size_t size;
@@ -69,8 +68,7 @@ static int acl_put(struct ovl_op *op, uint64_t ino, const char *name, const void
 }
 
 /* The ACLs of a new object in a directory with this default ACL: into op and set. */
-static int acl_inherit(struct ovl_op *op, uint64_t ino, const void *acl, size_t size, uint32_t *mode,
-		       struct ovl_xattrs *set)
+static int acl_inherit(struct ovl_op *op, uint64_t ino, const void *acl, size_t size, uint32_t *mode, struct ovl_xattrs *set)
 {
 	vn_autofree void *access = malloc(size + 1);
 	bool equiv;
