@@ -19,45 +19,12 @@
 #include "base/err.h"
 #include "base/scope.h"
 #include "lower/base_parts.h"
-#include "overlay/deep_places.h"
-#include "overlay/prints.h"
-#include "overlay/survey.h"
-#include "overlay/tree.h"
+#include "overlay/deep.h"
 
 /* A head's file that was written so lately may be written again without a new time. */
 #define DEEP_RECENT (2 * VN_NS_PER_SEC)
 
-struct deep {
-	struct ovl_tree *t;
-	struct ovl_deep *d;
-	struct deep_places places;
-	struct print_meter meter;
-	uint64_t viewer;
-	/* the place that is being walked */
-	enum ovl_place kind;
-	uint64_t id;
-	const char *where;
-	const struct layer *layer;
-	struct prints_writer *w; /* ovl_record() */
-	struct prints *then;     /* ovl_deep() with a record, and its next object */
-	struct prints_object next;
-	bool have;
-	char *passed;            /* a directory of the record whose contents are no news */
-	struct deep_pending *pending;
-	int64_t newest;          /* when something in a lower was changed last, ns */
-};
-
-/*
- * A directory that differs in its time only. It is told when it has been walked
- * and nothing in it differs, which would be why.
- */
-struct deep_pending {
-	struct deep_pending *next; /* the one around it */
-	struct ovl_print was, now;
-	char path[];
-};
-
-/* ---- telling ---- */
+/* ---- counting ---- */
 
 static void deep_bytes(void *arg, uint64_t n)
 {
@@ -66,77 +33,6 @@ static void deep_bytes(void *arg, uint64_t n)
 	d->totals.bytes += n;
 	if (d->progress)
 		d->progress(d->arg, &d->totals);
-}
-
-static int deep_say(struct deep *p, const char *path, unsigned what, const struct ovl_print *was,
-		    const struct ovl_print *now, int error)
-{
-	struct ovl_difference diff = {.place = p->kind, .where = p->where, .path = path, .what = what, .error = error};
-	vn_autofree char *file = NULL;
-
-	if (was)
-		diff.was = *was;
-	if (now)
-		diff.now = *now;
-	if (p->kind != OVL_PLACE_LOWER)
-		diff.file = file = deep_places_file(p->t, p->id, path);
-	return p->d->difference(p->d->arg, &diff);
-}
-
-/* Tells of the pending directories that path is not in; NULL: of all. */
-static int deep_settle(struct deep *p, const char *path)
-{
-	int rc = 0;
-
-	while (!rc && p->pending && !(path && survey_below(path, p->pending->path))) {
-		struct deep_pending *d = p->pending;
-
-		p->pending = d->next;
-		rc = deep_say(p, d->path, OVL_DIFFERS_MTIME, &d->was, &d->now, 0);
-		free(d);
-	}
-	return rc;
-}
-
-static int deep_postpone(struct deep *p, const char *path, const struct ovl_print *was, const struct ovl_print *now)
-{
-	struct deep_pending *d = malloc(sizeof(*d) + strlen(path) + 1);
-
-	if (!d)
-		return -ENOMEM;
-	d->was = *was;
-	d->now = *now;
-	strcpy(d->path, path);
-	d->next = p->pending;
-	p->pending = d;
-	return 0;
-}
-
-/* Is path a name in the directory? */
-static bool deep_is_in(const char *path, const char *dir)
-{
-	const char *slash = strrchr(path, '/');
-	size_t n = slash ? (size_t)(slash - path) : 0;
-
-	return *path && strlen(dir) == n && memcmp(path, dir, n) == 0;
-}
-
-static int deep_tell(struct deep *p, const char *path, unsigned what, const struct ovl_print *was,
-		     const struct ovl_print *now, int error)
-{
-	struct deep_pending *around;
-	int rc = deep_settle(p, path);
-
-	if (rc)
-		return rc;
-	if (what == OVL_DIFFERS_MTIME && S_ISDIR(now->mode))
-		return deep_postpone(p, path, was, now);
-	around = p->pending;
-	if (around && deep_is_in(path, around->path)) {
-		p->pending = around->next;
-		free(around);
-	}
-	return deep_say(p, path, what, was, now, error);
 }
 
 /*
@@ -165,27 +61,6 @@ static int deep_count(struct deep *p, const struct survey_object *o)
 	if (d->progress)
 		d->progress(d->arg, &d->totals);
 	return o->error && !denied ? deep_tell(p, o->path, OVL_DIFFERS_UNREAD, NULL, &o->print, o->error) : 0;
-}
-
-/* The record cannot be used. That is a problem, and no reason not to look at all else. */
-static int deep_damaged(struct deep *p, int rc)
-{
-	vn_autofree char *text = NULL;
-	const char *what = rc == -EUCLEAN	    ? "is damaged" :
-			   rc == -EPROTONOSUPPORT ? "is of another version of veneer" :
-			   rc == -ESTALE	    ? "belongs to another writable layer" :
-						    "cannot be read";
-
-	if (rc == -ENOMEM)
-		return rc;
-	p->d->record = OVL_RECORD_DAMAGED;
-	if (asprintf(&text, "the record of the lower directories, '" PRINTS_NAME "' in the upper directory, %s: make a new one with --record",
-		     what) < 0) {
-		text = NULL;
-		return -ENOMEM;
-	}
-	p->d->problem(p->d->arg, text);
-	return 0;
 }
 
 /* ---- comparing one object ---- */
@@ -460,12 +335,7 @@ static int deep_start(struct deep *p, struct ovl_tree *t, struct ovl_deep *d, ui
 static void deep_fini(struct deep *p)
 {
 	deep_places_fini(&p->places);
-	while (p->pending) { /* after a failure */
-		struct deep_pending *d = p->pending;
-
-		p->pending = d->next;
-		free(d);
-	}
+	deep_tell_fini(p);
 	free(p->passed);
 }
 
