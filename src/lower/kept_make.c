@@ -8,12 +8,8 @@
  * (kept.h). Two things forbid a view: a layer that changes during the walk, and
  * an upper that lies inside a lower, where only this mount must not see it.
  *
- * Files with several names are counted on the way; at the end their records get
- * the number of names that there are in the merged tree.
- *
- * Samples: of each layer the first object met, which as a rule lies in its root, and
- * of all those whose hashes are the lowest, so that they lie all over the tree.
- * Directories are among them: their times tell of names.
+ * Beside it files with several names are counted (kept_links.h) and samples taken
+ * (kept_samples.h); both are written at the end.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -25,53 +21,19 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/scope.h"
+#include "base/vec.h"
 #include "lower/base_kept.h"
 #include "lower/base_object.h"
+#include "lower/kept_links.h"
+#include "lower/kept_samples.h"
 #include "lower/kept_write.h"
 
-#define SAMPLES 64
 #define PACE 64 /* objects between two questions */
-
-/* A vector that doubles. */
-struct vec {
-	void *v;
-	size_t n, cap;
-};
-
-static void *vec_add(struct vec *vec, size_t more, size_t size)
-{
-	size_t cap = vec->cap ? vec->cap : 64;
-	void *moved;
-
-	while (cap < vec->n + more)
-		cap *= 2;
-	if (cap != vec->cap) {
-		moved = reallocarray(vec->v, cap, size);
-		if (!moved)
-			return NULL;
-		vec->v = moved;
-		vec->cap = cap;
-	}
-	vec->n += more;
-	return (char *)vec->v + (vec->n - more) * size;
-}
 
 /* A directory that has been met; where its record's place has to be filled in. */
 struct todo {
 	struct base_dir *dir;
 	uint64_t fill;
-};
-
-/* One name of a file with several. */
-struct link {
-	uint64_t ino, record;
-	uint32_t nlink; /* as written */
-};
-
-struct sample {
-	uint64_t hash;
-	uint16_t layer;
-	char *path;
 };
 
 struct make {
@@ -81,15 +43,13 @@ struct make {
 	int (*pace)(void *arg);
 	void *pace_arg;
 	unsigned since; /* objects since the last question */
-	struct vec todo;
+	struct vn_vec todo;
 	size_t next;
-	struct vec links;
-	struct sample samples[SAMPLES]; /* by hash */
-	size_t nsamples;
-	struct sample *firsts;          /* of each layer */
+	struct kept_links links;
+	struct kept_samples samples;
 	/* the directory at hand */
 	struct base_dir *dir;
-	struct vec entries, layers, text, parts;
+	struct vn_vec entries, layers, text, parts;
 };
 
 static int make_pace(struct make *m)
@@ -104,86 +64,6 @@ static int make_pace(struct make *m)
 static bool make_ends(int rc)
 {
 	return rc > 0 || rc == -ENOMEM || rc == -ENOSPC || rc == -ESTALE || rc == -EDQUOT || rc == -EFBIG;
-}
-
-/* ---- samples ---- */
-
-static int sample_set(struct make *m, struct sample *s, uint64_t hash, const char *name, size_t len, uint16_t layer)
-{
-	char path[PATH_MAX];
-	size_t used;
-	int rc = base_part_path(m->b, m->dir, layer, path, sizeof(path));
-
-	if (rc)
-		return rc == -ENOMEM ? rc : 0;
-	used = strlen(path);
-	if (used + len + 2 > sizeof(path))
-		return 0;
-	snprintf(path + used, sizeof(path) - used, "%s%.*s", used ? "/" : "", (int)len, name);
-	free(s->path);
-	*s = (struct sample){hash, layer, strdup(path)};
-	return s->path ? 0 : -ENOMEM;
-}
-
-static int sample_offer(struct make *m, uint64_t hash, const char *name, size_t len, uint16_t layer)
-{
-	size_t i = m->nsamples;
-	int rc = m->firsts[layer].path ? 0 : sample_set(m, &m->firsts[layer], hash, name, len, layer);
-
-	if (rc || (i == SAMPLES && m->samples[i - 1].hash <= hash))
-		return rc;
-	if (i == SAMPLES)
-		free(m->samples[--i].path);
-	for (; i && m->samples[i - 1].hash > hash; i--)
-		m->samples[i] = m->samples[i - 1];
-	m->samples[i] = (struct sample){0};
-	m->nsamples += m->nsamples < SAMPLES;
-	return sample_set(m, &m->samples[i], hash, name, len, layer);
-}
-
-/* An entry, in every layer that has part in it. */
-static int sample_offer_entry(struct make *m, const struct base_entry *e, uint64_t hash)
-{
-	int rc = e->type == DT_DIR ? 0 : sample_offer(m, hash, e->name, e->len, e->layer);
-
-	for (size_t i = 0; e->type == DT_DIR && i < e->nlayers && !rc; i++)
-		rc = sample_offer(m, hash, e->name, e->len, e->layers[i]);
-	return rc;
-}
-
-static int sample_write(struct make *m, const struct sample *s)
-{
-	vn_autoclose int fd = s->path ? vn_open_beneath(m->b->layers[s->layer].fd, s->path, VN_O_PATH | O_NOFOLLOW) : -1;
-	struct layer_stat st;
-	struct kept_sample out;
-	uint64_t at;
-
-	if (!s->path)
-		return 0;
-	if (fd < 0 || layer_stat(fd, "", &st))
-		return -ESTALE;
-	out = (struct kept_sample){
-		.ino = st.ino,
-		.size = st.attr.size,
-		.mtime = st.attr.mtime,
-		.ctime = st.attr.ctime,
-		.mode = st.attr.mode,
-		.layer = s->layer,
-		.path_len = (uint16_t)(strlen(s->path) + 1),
-	};
-	return kept_write_add(&m->out, &out, sizeof(out), s->path, out.path_len, &at);
-}
-
-static int samples_write(struct make *m)
-{
-	int rc = 0;
-
-	m->head.samples = m->out.at;
-	for (size_t i = 0; i < m->b->nlayers && !rc; i++)
-		rc = sample_write(m, &m->firsts[i]);
-	for (size_t i = 0; i < m->nsamples && !rc; i++)
-		rc = sample_write(m, &m->samples[i]);
-	return rc;
 }
 
 /* ---- objects ---- */
@@ -209,16 +89,6 @@ static void object_fill(struct kept_object *o, const struct vn_attr *a, int xatt
 	};
 }
 
-static int object_link(struct make *m, const struct kept_object *o, uint64_t record)
-{
-	struct link *l = vec_add(&m->links, 1, sizeof(*l));
-
-	if (!l)
-		return -ENOMEM;
-	*l = (struct link){o->ino, record, o->nlink};
-	return 0;
-}
-
 /* Writes the record of an object that is no directory. */
 static int object_write(struct make *m, const struct base_entry *e, uint64_t *record)
 {
@@ -241,37 +111,7 @@ static int object_write(struct make *m, const struct base_entry *e, uint64_t *re
 		o.ino = a.ino;
 	}
 	rc = kept_write_add(&m->out, &o, sizeof(o), target, (size_t)n, record);
-	return rc || !(o.bits & KEPT_GROUP) ? rc : object_link(m, &o, *record);
-}
-
-static int link_order(const void *a, const void *b)
-{
-	const struct link *x = a, *y = b;
-
-	return x->ino < y->ino ? -1 : x->ino > y->ino;
-}
-
-/* Fills in how many names each file has in the merged tree. */
-static int links_settle(struct make *m)
-{
-	struct link *l = m->links.v;
-	int rc = 0;
-
-	if (m->links.n)
-		qsort(l, m->links.n, sizeof(*l), link_order);
-	for (size_t i = 0, end; i < m->links.n && !rc; i = end) {
-		uint32_t count;
-
-		for (end = i; end < m->links.n && l[end].ino == l[i].ino; end++)
-			;
-		count = (uint32_t)(end - i);
-		for (size_t j = i; j < end && !rc; j++) {
-			if (l[j].nlink != count)
-				rc = kept_write_patch(&m->out, l[j].record + offsetof(struct kept_object, nlink), &count,
-						      sizeof(count));
-		}
-	}
-	return rc;
+	return rc || !(o.bits & KEPT_GROUP) ? rc : kept_links_add(&m->links, o.ino, *record, o.nlink);
 }
 
 /* ---- one directory ---- */
@@ -283,7 +123,7 @@ static int text_add(struct make *m, const char *text, size_t len, uint32_t *at)
 	if (m->text.n + len > UINT32_MAX)
 		return -EFBIG;
 	*at = (uint32_t)m->text.n;
-	to = vec_add(&m->text, len, 1);
+	to = vn_vec_add(&m->text, len, 1);
 	if (!to)
 		return -ENOMEM;
 	memcpy(to, text, len);
@@ -298,7 +138,7 @@ static int layers_add(struct make *m, const struct base_entry *e, struct kept_en
 		return -EFBIG;
 	out->layers = (uint32_t)m->layers.n;
 	out->nlayers = (uint16_t)e->nlayers;
-	to = vec_add(&m->layers, e->nlayers, sizeof(*to));
+	to = vn_vec_add(&m->layers, e->nlayers, sizeof(*to));
 	if (!to)
 		return -ENOMEM;
 	memcpy(to, e->layers, e->nlayers * sizeof(*to));
@@ -323,7 +163,7 @@ static int dir_entry(void *arg, const struct base_entry *e)
 		rc = layers_add(m, e, &out);
 	if (rc)
 		return rc;
-	to = vec_add(&m->entries, 1, sizeof(*to));
+	to = vn_vec_add(&m->entries, 1, sizeof(*to));
 	if (!to)
 		return -ENOMEM;
 	*to = out;
@@ -359,7 +199,7 @@ static int dir_objects(struct make *m)
 	for (size_t i = 0; i < m->entries.n && !rc; i++) {
 		struct base_entry be = dir_base_entry(m, &e[i]);
 
-		rc = sample_offer_entry(m, &be, e[i].hash);
+		rc = kept_samples_offer(&m->samples, m->dir, &be, e[i].hash);
 		if (rc || e[i].type == DT_DIR)
 			continue;
 		rc = object_write(m, &be, &e[i].record);
@@ -395,7 +235,7 @@ static int dir_parts(struct make *m)
 		}
 		if (!rc && p->path)
 			rc = text_add(m, p->path, out.path_len, &out.path);
-		to = rc ? NULL : vec_add(&m->parts, 1, sizeof(*to));
+		to = rc ? NULL : vn_vec_add(&m->parts, 1, sizeof(*to));
 		if (to)
 			*to = out;
 		else if (!rc)
@@ -459,7 +299,7 @@ static int dir_write(struct make *m, const struct kept_dir *d, uint64_t *record)
 
 static int todo_add(struct make *m, struct base_dir *dir, uint64_t fill)
 {
-	struct todo *t = dir ? vec_add(&m->todo, 1, sizeof(*t)) : NULL;
+	struct todo *t = dir ? vn_vec_add(&m->todo, 1, sizeof(*t)) : NULL;
 
 	if (!t) {
 		base_dir_put(m->b, dir);
@@ -523,21 +363,18 @@ static int make_walk(struct make *m)
 	if (!rc && atomic_load(&m->b->met_exclude))
 		rc = -EXDEV;
 	if (!rc)
-		rc = links_settle(m);
-	return rc ? rc : samples_write(m);
+		rc = kept_links_settle(&m->links, &m->out);
+	m->head.samples = m->out.at;
+	return rc ? rc : kept_samples_write(&m->samples, &m->out);
 }
 
 static void make_fini(struct make *m)
 {
 	for (; m->next < m->todo.n; m->next++)
 		base_dir_put(m->b, ((struct todo *)m->todo.v)[m->next].dir);
-	for (size_t i = 0; i < m->nsamples; i++)
-		free(m->samples[i].path);
-	for (size_t i = 0; m->firsts && i < m->b->nlayers; i++)
-		free(m->firsts[i].path);
-	free(m->firsts);
+	kept_samples_fini(&m->samples);
+	kept_links_fini(&m->links);
 	free(m->todo.v);
-	free(m->links.v);
 	free(m->entries.v);
 	free(m->layers.v);
 	free(m->text.v);
@@ -553,8 +390,9 @@ static int make_all(struct make *m, int dirfd)
 	if (rc)
 		return rc;
 	base_kept_name(&m->head.id, name);
-	m->firsts = calloc(m->b->nlayers, sizeof(*m->firsts));
-	rc = m->firsts ? kept_write_begin(&m->out, dirfd, name) : -ENOMEM;
+	rc = kept_samples_init(&m->samples, m->b);
+	if (!rc)
+		rc = kept_write_begin(&m->out, dirfd, name);
 	if (rc)
 		return rc;
 	rc = make_walk(m);

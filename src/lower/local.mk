@@ -21,7 +21,9 @@ liblower_la_SOURCES = \
 	src/lower/base_xattr.c \
 	src/lower/kept.c src/lower/kept.h \
 	src/lower/kept_id.c \
+	src/lower/kept_links.c src/lower/kept_links.h \
 	src/lower/kept_make.c \
+	src/lower/kept_samples.c src/lower/kept_samples.h \
 	src/lower/kept_write.c src/lower/kept_write.h \
 	src/lower/layer.c src/lower/layer.h \
 	src/lower/layer_dents.c \

@@ -7,7 +7,8 @@ unit_tests += \
 	tests/base/hash \
 	tests/base/iov \
 	tests/base/log \
-	tests/base/scope
+	tests/base/scope \
+	tests/base/vec
 tests_base_beneath_LDADD = $(test_libs) $(base_libs)
 tests_base_clock_LDADD = $(test_libs) $(base_libs)
 tests_base_err_LDADD = $(test_libs) $(base_libs)
@@ -16,3 +17,4 @@ tests_base_hash_LDADD = $(test_libs) $(base_libs)
 tests_base_iov_LDADD = $(test_libs) $(base_libs)
 tests_base_log_LDADD = $(test_libs) $(base_libs)
 tests_base_scope_LDADD = $(test_libs) $(base_libs)
+tests_base_vec_LDADD = $(test_libs) $(base_libs)
