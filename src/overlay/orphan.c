@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "overlay/tree.h"
 
 void ovl_orphan_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n)
@@ -33,8 +34,7 @@ void ovl_orphan_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_n
 /* Orphans of this session, gathered before they are reaped. */
 struct orphans {
 	uint64_t session;
-	uint64_t *inos;
-	size_t n, cap;
+	struct vn_vec inos; /* uint64_t */
 };
 
 static int orphan_gather(void *arg, uint64_t ino, uint64_t session)
@@ -42,15 +42,10 @@ static int orphan_gather(void *arg, uint64_t ino, uint64_t session)
 	struct orphans *o = arg;
 	if (session != o->session)
 		return 0;
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 64;
-		uint64_t *inos = realloc(o->inos, cap * sizeof(*inos));
-		if (!inos)
-			return -ENOMEM;
-		o->inos = inos;
-		o->cap = cap;
-	}
-	o->inos[o->n++] = ino;
+	uint64_t *to = vn_vec_add(&o->inos, 1, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	*to = ino;
 	return 0;
 }
 
@@ -82,7 +77,7 @@ void ovl_orphans_reap(struct ovl_tree *t, struct vn_fs_session *s)
 	if (!s->config.outlives || !t->store || t->readonly || store_settle(t->store, false))
 		return;
 	if (!store_read_orphans(t->store, orphan_gather, &o))
-		for (size_t i = 0; i < o.n; i++)
-			orphan_reap(t, o.inos[i]);
-	free(o.inos);
+		for (size_t i = 0; i < o.inos.n; i++)
+			orphan_reap(t, ((uint64_t *)o.inos.v)[i]);
+	free(o.inos.v);
 }

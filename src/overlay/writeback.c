@@ -7,31 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/vec.h"
 #include "overlay/refs.h"
 #include "overlay/tree.h"
 
 #define CACHED_MAX 65536 /* nodes in the list of cached ones */
 #define PAGES_CHUNK 4096 /* inodes told of before waiting until that was sent */
-
-/* Numbers of the inodes whose pages clients may have. */
-struct pages {
-	uint64_t *nodes;
-	size_t n, cap;
-};
-
-static int pages_add(struct pages *p, uint64_t node)
-{
-	if (p->n == p->cap) {
-		size_t cap = p->cap ? 2 * p->cap : 1024;
-		uint64_t *nodes = realloc(p->nodes, cap * sizeof(*nodes));
-		if (!nodes)
-			return -ENOMEM;
-		p->nodes = nodes;
-		p->cap = cap;
-	}
-	p->nodes[p->n++] = node;
-	return 0;
-}
 
 void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n)
 {
@@ -55,9 +36,18 @@ void ovl_cached_add(struct ovl_tree *t, const struct ovl_node *n)
 /* Gathering from what a session holds. */
 struct gather {
 	struct ovl_tree *t;
-	struct pages *pages;
+	struct vn_vec *pages; /* uint64_t: nodeids of inodes whose pages clients may have */
 	bool alone, writeback;
 };
+
+static int pages_add(struct vn_vec *pages, uint64_t node)
+{
+	uint64_t *to = vn_vec_add(pages, 1, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	*to = node;
+	return 0;
+}
 
 /*
  * A client that writes through has pages of what it read or wrote: once told it has
@@ -76,11 +66,11 @@ static int pages_gather_node(void *arg, struct ovl_node *n, uint64_t lookups)
 	return r;
 }
 
-static int pages_gather_all(struct pages *p, struct ovl_tree *t)
+static int pages_gather_all(struct vn_vec *pages, struct ovl_tree *t)
 {
 	int r = 0;
 	pthread_mutex_lock(&t->session_lock);
-	struct gather g = { .t = t, .pages = p, .alone = ovl_session_alone(t) };
+	struct gather g = { .t = t, .pages = pages, .alone = ovl_session_alone(t) };
 	for (struct vn_fs_session *s = t->sessions; !r && s; s = s->next) {
 		g.writeback = s->config.writeback;
 		if (s->config.notify.inval_inode)
@@ -91,14 +81,14 @@ static int pages_gather_all(struct pages *p, struct ovl_tree *t)
 }
 
 /* Those of the list; nodes that left memory no client knows. */
-static int pages_gather_list(struct pages *p, struct ovl_tree *t, const uint64_t *inos, size_t count)
+static int pages_gather_list(struct vn_vec *pages, struct ovl_tree *t, const uint64_t *inos, size_t count)
 {
 	int r = 0;
 	for (size_t i = 0; !r && i < count; i++) {
 		struct ovl_node *n = ovl_node_find(t, inos[i]);
 		if (!n)
 			continue;
-		r = pages_add(p, ovl_nodeid(t, n));
+		r = pages_add(pages, ovl_nodeid(t, n));
 		if (!r)
 			atomic_fetch_and(&n->flags, ~OVL_NODE_CACHED);
 		ovl_node_put(t, n);
@@ -115,7 +105,7 @@ static bool pages_listed(struct ovl_tree *t)
 	return listed;
 }
 
-static int pages_gather(struct pages *p, struct ovl_tree *t)
+static int pages_gather(struct vn_vec *pages, struct ovl_tree *t)
 {
 	bool listed = pages_listed(t);
 	pthread_mutex_lock(&t->cached.lock);
@@ -126,7 +116,7 @@ static int pages_gather(struct pages *p, struct ovl_tree *t)
 	t->cached.n = t->cached.cap = 0;
 	t->cached.all = !listed; /* the flags of others stay */
 	pthread_mutex_unlock(&t->cached.lock);
-	int r = all ? pages_gather_all(p, t) : pages_gather_list(p, t, inos, count);
+	int r = all ? pages_gather_all(pages, t) : pages_gather_list(pages, t, inos, count);
 	free(inos);
 	if (r) {
 		pthread_mutex_lock(&t->cached.lock);
@@ -147,13 +137,14 @@ static void pages_tell(struct ovl_tree *t, const uint64_t *nodes, size_t n)
 
 int ovl_ask_write_back(struct ovl_tree *t, void (*sent)(void *arg), void *arg)
 {
-	struct pages p = { .n = 0 };
-	int r = pages_gather(&p, t);
+	struct vn_vec pages = { 0 };
+	int r = pages_gather(&pages, t);
+	const uint64_t *nodes = pages.v;
 	/* Without locks: what is written back comes as requests. Whom the gathering missed is asked the next time. */
-	for (size_t i = 0; i < p.n; i += PAGES_CHUNK) {
-		pages_tell(t, p.nodes + i, p.n - i < PAGES_CHUNK ? p.n - i : PAGES_CHUNK);
+	for (size_t i = 0; i < pages.n; i += PAGES_CHUNK) {
+		pages_tell(t, nodes + i, pages.n - i < PAGES_CHUNK ? pages.n - i : PAGES_CHUNK);
 		sent(arg);
 	}
-	free(p.nodes);
+	free(pages.v);
 	return r;
 }
