@@ -15,13 +15,13 @@
 #define VN_LINUX 1
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
+#include <endian.h>
 #define vn_st_atim(st) ((st)->st_atim)
 #define vn_st_mtim(st) ((st)->st_mtim)
 #define vn_st_ctim(st) ((st)->st_ctim)
 #else
 #define VN_LINUX 0
-#include <stdlib.h>
-#include <string.h>
+#include "base/darwin.h"
 #define vn_st_atim(st) ((st)->st_atimespec)
 #define vn_st_mtim(st) ((st)->st_mtimespec)
 #define vn_st_ctim(st) ((st)->st_ctimespec)
@@ -34,8 +34,8 @@
 #define VN_O_PATH O_RDONLY
 #endif
 
-/* "No such attribute". */
-#ifdef ENODATA
+/* "No such attribute"; macOS has ENODATA too, for something else. */
+#ifdef __linux__
 #define VN_ENOATTR ENODATA
 #else
 #define VN_ENOATTR ENOATTR

@@ -44,3 +44,35 @@ struct timespec vn_ns_to_ts(int64_t ns)
 	}
 	return (struct timespec){.tv_sec = (time_t)sec, .tv_nsec = (long)rest};
 }
+
+#ifdef __APPLE__
+void vn_cond_init(pthread_cond_t *c)
+{
+	pthread_cond_init(c, NULL);
+}
+
+int vn_cond_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t until)
+{
+	int64_t left = until - vn_mono_ns();
+	struct timespec ts = vn_ns_to_ts(left > 0 ? left : 0);
+
+	return pthread_cond_timedwait_relative_np(c, m, &ts);
+}
+#else
+void vn_cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int vn_cond_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t until)
+{
+	struct timespec ts = vn_ns_to_ts(until);
+
+	return pthread_cond_timedwait(c, m, &ts);
+}
+#endif

@@ -3,6 +3,7 @@
 #ifndef VN_BASE_CLOCK_H
 #define VN_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -22,5 +23,14 @@ int64_t vn_ns_from_ts(const struct timespec *ts);
 
 /* Nanoseconds to a timespec with tv_nsec in 0..999,999,999, also before the epoch. */
 struct timespec vn_ns_to_ts(int64_t ns);
+
+/* Makes a condition for vn_cond_wait_until; pthread_cond_destroy ends it. */
+void vn_cond_init(pthread_cond_t *c);
+
+/*
+ * pthread_cond_timedwait, until vn_mono_ns() is `until`: setting the wall clock neither ends nor prolongs it.
+ * Returns 0 or ETIMEDOUT; as always, it may also return early. m is held.
+ */
+int vn_cond_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t until);
 
 #endif

@@ -116,7 +116,9 @@ typedef int (*vn_dirent_fn)(void *arg, const struct vn_dirent *d);
 #define VN_WRITE_CACHE (1u << 0) /* late write-back from the client's page cache: no owner */
 #define VN_WRITE_KILL_SUIDGID (1u << 1)
 #define VN_WRITE_APPEND (1u << 2) /* O_APPEND: the offset is the client's idea of the end */
-/* flags of setxattr: XATTR_CREATE 1, XATTR_REPLACE 2, and */
+/* flags of setxattr: those of setxattr(2) of Linux, and */
+#define VN_XATTR_CREATE (1u << 0)
+#define VN_XATTR_REPLACE (1u << 1)
 #define VN_XATTR_KILL_SGID (1u << 8) /* setting an access ACL clears S_ISGID */
 /* flags of rename: RENAME_NOREPLACE 1, RENAME_EXCHANGE 2, RENAME_WHITEOUT 4 */
 

@@ -5,6 +5,8 @@ libbase_la_SOURCES = \
 	src/base/beneath.c \
 	src/base/cfg.h \
 	src/base/clock.c src/base/clock.h \
+	src/base/copy.c src/base/copy.h \
+	src/base/darwin.c src/base/darwin.h \
 	src/base/err.c src/base/err.h \
 	src/base/fd.c src/base/fd.h \
 	src/base/fs.h \

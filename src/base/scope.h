@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cfg.h"
+
 #define vn_autofree __attribute__((cleanup(vn_scope_free)))
 #define vn_autoclose __attribute__((cleanup(vn_scope_close)))
 #define vn_autoclosedir __attribute__((cleanup(vn_scope_closedir)))

@@ -6,6 +6,7 @@ libvf_la_SOURCES = \
 	src/fuse/dax.h \
 	src/fuse/devfuse.h \
 	src/fuse/dispatch.c src/fuse/dispatch.h \
+	src/fuse/errno.c src/fuse/errno.h \
 	src/fuse/fuse_server.h \
 	src/fuse/op_attr.c \
 	src/fuse/op_data.c \

@@ -87,7 +87,7 @@ static uint32_t data_write_flags(const struct vf_request *r)
 
 	return (in->write_flags & FUSE_WRITE_CACHE ? VN_WRITE_CACHE : 0) |
 		(in->write_flags & FUSE_WRITE_KILL_SUIDGID ? VN_WRITE_KILL_SUIDGID : 0) |
-		(in->flags & O_APPEND && ours ? VN_WRITE_APPEND : 0);
+		(in->flags & FUSE_O_APPEND && ours ? VN_WRITE_APPEND : 0);
 }
 
 ssize_t vf_op_write(struct vf_request *r)
@@ -141,11 +141,11 @@ ssize_t vf_op_lseek(struct vf_request *r)
 	const struct fuse_lseek_in *in = &r->in.lseek;
 	int64_t at;
 
-	if (in->whence != SEEK_DATA && in->whence != SEEK_HOLE)
+	if (in->whence != FUSE_SEEK_DATA && in->whence != FUSE_SEEK_HOLE)
 		return -EINVAL;
 	if (in->offset > INT64_MAX)
 		return -ENXIO;
-	at = vf_verb(r, lseek, r->node, (int64_t)in->offset, (int)in->whence);
+	at = vf_verb(r, lseek, r->node, (int64_t)in->offset, in->whence == FUSE_SEEK_DATA ? SEEK_DATA : SEEK_HOLE);
 	if (at < 0)
 		return at;
 	r->out.lseek.offset = (uint64_t)at;

@@ -123,7 +123,7 @@ ssize_t vf_op_mkdir(struct vf_request *r)
 
 static uint32_t name_create_flags(uint32_t open_flags)
 {
-	return (open_flags & O_EXCL ? VN_CREATE_EXCL : 0) | (open_flags & O_TRUNC ? VN_CREATE_TRUNC : 0);
+	return (open_flags & FUSE_O_EXCL ? VN_CREATE_EXCL : 0) | (open_flags & FUSE_O_TRUNC ? VN_CREATE_TRUNC : 0);
 }
 
 static uint32_t name_create_mode(struct vf_request *r)

@@ -329,6 +329,11 @@ struct fuse_link_in {
 	uint64_t oldnodeid;
 };
 
+/* Of the flags of open(2) as the wire has them, those that are looked at (asm-generic/fcntl.h). */
+#define FUSE_O_EXCL 00000200u
+#define FUSE_O_TRUNC 00001000u
+#define FUSE_O_APPEND 00002000u
+
 struct fuse_create_in {
 	uint32_t flags; /* of open(2) */
 	uint32_t mode, umask;
@@ -435,6 +440,10 @@ struct fuse_fallocate_in {
 	uint32_t mode;
 	uint32_t padding;
 };
+
+/* whence; on the wire, that is on Linux. macOS has the two the other way round. */
+#define FUSE_SEEK_DATA 3
+#define FUSE_SEEK_HOLE 4
 
 struct fuse_lseek_in {
 	uint64_t fh, offset;

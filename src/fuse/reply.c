@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/iov.h"
+#include "fuse/errno.h"
 #include "fuse/request.h"
 
 static size_t reply_payload_at(const struct vf_request *r)
@@ -45,7 +46,7 @@ ssize_t vf_reply_send(const struct vf_request *r, ssize_t n)
 	size_t fixed = n >= 0 && r->op ? r->op->reply : 0;
 	struct fuse_out_header h = {
 		.len = (uint32_t)(sizeof(h) + fixed + (n > 0 ? (size_t)n : 0)),
-		.error = n < 0 ? (int32_t)n : 0,
+		.error = n < 0 ? -vf_errno_linux((int)-n) : 0,
 		.unique = r->h.unique,
 	};
 

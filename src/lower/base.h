@@ -139,7 +139,7 @@ ssize_t base_readlink(struct base *b, struct base_dir *d, const char *name, size
 		      size_t size);
 /*
  * Xattrs of an object as a client may see them: markers, overrides and the
- * `overlay.` names are hidden (-ENODATA), `overlay.overlay.X` shows as
+ * `overlay.` names are hidden (-VN_ENOATTR), `overlay.overlay.X` shows as
  * `overlay.X`. name NULL, len 0: the directory d itself.
  */
 ssize_t base_getxattr(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer,

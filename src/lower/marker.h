@@ -47,7 +47,7 @@ bool marker_xattr_is_overlay(const char *name);
  * Names of attributes as the client sees them and as the lower has them. Both
  * write a NUL-terminated name of at most VN_XATTR_NAME_MAX bytes to out.
  * marker_xattr_show: the client's name of an ESCAPED one. marker_xattr_stored:
- * where the client's attribute is to be looked for; -ENODATA when no lower
+ * where the client's attribute is to be looked for; -VN_ENOATTR when no lower
  * can have it (hidden, or too long).
  */
 void marker_xattr_show(const char *name, char out[VN_XATTR_NAME_MAX + 1]);

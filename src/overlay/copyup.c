@@ -25,14 +25,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifdef __linux__
-#include <linux/fs.h>
-#endif
-
+#include "base/copy.h"
 #include "overlay/extents.h"
 #include "overlay/file.h"
 #include "overlay/tree.h"
@@ -259,28 +255,25 @@ static uint64_t copyup_layer_bit(const struct ovl_copyup *c, const struct ovl_le
 	return UINT64_C(1) << (l->base ? c->n->layer % 63 : 63);
 }
 
-#ifdef FICLONE
 static bool copyup_clone_fd(struct ovl_copyup *c, int src, uint64_t bit)
 {
 	struct ovl_own *own = ovl_own(c->n);
+	int r = vn_clone_file(src, c->fd);
 	struct stat st;
 
-	if (ioctl(c->fd, FICLONE, src)) {
-		if (errno == EOPNOTSUPP || errno == ENOTTY)
-			atomic_store(&c->t->files->no_reflink, UINT64_MAX);
-		else if (errno == EXDEV)
-			atomic_fetch_or(&c->t->files->no_reflink, bit);
+	if (r == -EOPNOTSUPP || r == -ENOTTY)
+		atomic_store(&c->t->files->no_reflink, UINT64_MAX);
+	else if (r == -EXDEV)
+		atomic_fetch_or(&c->t->files->no_reflink, bit);
+	if (r)
 		return false;
-	}
 	/* below may be less than the source; a source that shrank is for the slow way to find */
 	return !fstat(c->fd, &st) && (uint64_t)st.st_size >= own->below && !ftruncate(c->fd, (off_t)own->below) &&
 	       !ovl_copyup_add(c, 0, own->below);
 }
-#endif
 
 bool ovl_copyup_clone(struct ovl_copyup *c)
 {
-#ifdef FICLONE
 	struct ovl_level *l = c->file->levels;
 	uint64_t bit = c->file->nlevels ? copyup_layer_bit(c, l) : 0;
 	struct ovl_run run;
@@ -290,9 +283,6 @@ bool ovl_copyup_clone(struct ovl_copyup *c)
 		return false;
 	return !ovl_run_below(c->t, c->n, c->file, 0, ovl_own(c->n)->below, &run) &&
 	       copyup_clone_fd(c, run.fd, bit);
-#else
-	return false;
-#endif
 }
 
 /* ---- writing ---- */

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cfg.h"
+
 struct ovl_extent {
 	uint64_t start, end;
 	int kind;

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -85,7 +86,7 @@ static int keep_new(struct ovl_tree *t, int *fd)
 		return -ENOMEM;
 	k->dirfd = vn_steal_fd(fd);
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_cond_init(&k->wake, NULL);
+	vn_cond_init(&k->wake);
 	t->keep = k;
 	return 0;
 }
@@ -131,13 +132,7 @@ static uint64_t keep_activity(struct ovl_tree *t)
 
 static void keep_sleep(struct ovl_keep *k)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += QUIET_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&k->wake, &k->lock, &until);
+	vn_cond_wait_until(&k->wake, &k->lock, vn_mono_ns() + QUIET_MS * INT64_C(1000000));
 }
 
 /* Waits while there is something to do for others. 1: the tree is closing. */

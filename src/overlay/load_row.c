@@ -115,7 +115,7 @@ static int load_stale(struct ovl_tree *t, struct ovl_node *n, uint64_t home)
 		return fd < 0 ? fd : -errno;
 	if ((uint64_t)st.st_size > n->size)
 		n->size = (uint64_t)st.st_size;
-	int64_t mtime = vn_ns_from_ts(&st.st_mtim);
+	int64_t mtime = vn_ns_from_ts(&vn_st_mtim(&st));
 	if (mtime > n->mtime)
 		n->mtime = n->ctime = mtime;
 	return 0;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/copy.h"
 #include "base/fd.h"
 #include "base/iov.h"
 #include "base/scope.h"
@@ -137,94 +138,15 @@ ssize_t ovl_run_write(int fd, const struct ovl_io *io, size_t skip, size_t len, 
 	return run_all(pwritev, fd, io, skip, len, off);
 }
 
-int64_t ovl_run_seek(int fd, uint64_t pos, uint64_t end, int whence)
-{
-	off_t at = lseek(fd, (off_t)pos, whence);
-
-	if (at >= 0)
-		return (int64_t)ovl_min((uint64_t)at, end);
-	if (errno == ENXIO) /* behind the last byte */
-		return (int64_t)(whence == SEEK_DATA ? end : pos);
-	if (errno == EINVAL || errno == EOPNOTSUPP)
-		return (int64_t)(whence == SEEK_DATA ? pos : end);
-	return -errno;
-}
-
-/* Through memory, where the host has no better way. */
-static int run_copy_buffered(int src, int dst, uint64_t from, uint64_t to)
-{
-	vn_autofree char *buf = malloc(ovl_min(RUN_BUFFER, to - from));
-
-	if (!buf)
-		return -ENOMEM;
-	while (from < to) {
-		size_t want = ovl_min(RUN_BUFFER, to - from);
-		ssize_t got = vn_pread_full(src, buf, want, (off_t)from);
-		ssize_t put;
-
-		if (got != (ssize_t)want)
-			return got < 0 ? (int)got : -EIO;
-		put = vn_pwrite_full(dst, buf, want, (off_t)from);
-		if (put < 0)
-			return (int)put;
-		if ((size_t)put < want)
-			return -ENOSPC;
-		from += want;
-	}
-	return 0;
-}
-
-/* In the host, as far as it gets. Returns how far. */
-static uint64_t run_copy_host(int src, int dst, uint64_t from, uint64_t to)
-{
-#ifdef __linux__
-	off_t in = (off_t)from, out = (off_t)from;
-
-	while ((uint64_t)in < to) {
-		ssize_t n = copy_file_range(src, &in, dst, &out, to - (uint64_t)in, 0);
-
-		if (n <= 0 && !(n < 0 && errno == EINTR))
-			break;
-	}
-	return (uint64_t)in;
-#else
-	(void)src, (void)dst, (void)to;
-	return from;
-#endif
-}
-
-static int run_copy_data(int src, int dst, uint64_t from, uint64_t to)
-{
-	if (to - from > RUN_BUFFER / 2)
-		from = run_copy_host(src, dst, from, to);
-	return from < to ? run_copy_buffered(src, dst, from, to) : 0;
-}
-
 int ovl_run_copy(const struct ovl_run *run, int dst, uint64_t from)
 {
-	uint64_t to = run->end;
-	int src = run->fd;
 	struct stat st;
 
-	if (run->base && fstat(src, &st))
+	if (run->base && fstat(run->fd, &st))
 		return -errno;
-	if (run->base && (uint64_t)st.st_size < to)
+	if (run->base && (uint64_t)st.st_size < run->end)
 		return -EIO;
-	while (from < to) {
-		int64_t data = ovl_run_seek(src, from, to, SEEK_DATA);
-		int64_t hole = data < 0 || (uint64_t)data >= to ? data : ovl_run_seek(src, (uint64_t)data, to, SEEK_HOLE);
-		int r;
-
-		if (hole < 0)
-			return (int)hole;
-		if ((uint64_t)data >= to)
-			return 0;
-		r = run_copy_data(src, dst, (uint64_t)data, (uint64_t)hole);
-		if (r)
-			return r;
-		from = (uint64_t)hole;
-	}
-	return 0;
+	return vn_copy_range(run->fd, dst, from, run->end);
 }
 
 static int run_write_zeros(int fd, uint64_t from, uint64_t to)
@@ -255,8 +177,8 @@ static int run_punch(int fd, uint64_t from, uint64_t to)
 int ovl_run_clear(int fd, uint64_t from, uint64_t to)
 {
 	while (from < to) {
-		int64_t data = ovl_run_seek(fd, from, to, SEEK_DATA);
-		int64_t hole = data < 0 || (uint64_t)data >= to ? data : ovl_run_seek(fd, (uint64_t)data, to, SEEK_HOLE);
+		int64_t data = vn_seek_within(fd, from, to, SEEK_DATA);
+		int64_t hole = data < 0 || (uint64_t)data >= to ? data : vn_seek_within(fd, (uint64_t)data, to, SEEK_HOLE);
 		int r;
 
 		if (hole < 0)

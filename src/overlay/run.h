@@ -63,7 +63,4 @@ int ovl_run_copy(const struct ovl_run *run, int dst, uint64_t from);
 /* Makes [from, to) of fd read as zeros without growing it; takes no space. */
 int ovl_run_clear(int fd, uint64_t from, uint64_t to);
 
-/* SEEK_DATA or SEEK_HOLE within [pos, end) of fd: the offset, or end when there is none. A host that cannot tell has data only. */
-int64_t ovl_run_seek(int fd, uint64_t pos, uint64_t end, int whence);
-
 #endif

@@ -144,10 +144,7 @@ static void *settle_main(void *arg)
 	struct ovl_tree *t = arg;
 	pthread_mutex_lock(&t->written_lock);
 	while (!t->stopping) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += t->commit_s;
-		pthread_cond_timedwait(&t->tick, &t->written_lock, &until);
+		vn_cond_wait_until(&t->tick, &t->written_lock, vn_mono_ns() + t->commit_s * VN_NS_PER_SEC);
 		if (t->stopping || !t->written)
 			continue;
 		pthread_mutex_unlock(&t->written_lock);

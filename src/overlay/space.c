@@ -15,14 +15,13 @@
 #endif
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/scope.h"
 #include "overlay/copyup.h"
 #include "overlay/data.h"
 #include "overlay/extents.h"
 #include "overlay/file.h"
 #include "overlay/tree.h"
-
-#ifdef __linux__
 
 /* One fallocate under way; the node is locked for writing. */
 struct space {
@@ -218,17 +217,6 @@ int ovl_data_fallocate(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_
 	return store_no_space(r) && store_make_room(t->store) ? space_dispatch(&s) : r;
 }
 
-#else
-
-int ovl_data_fallocate(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, uint32_t mode, uint64_t off,
-		       uint64_t len)
-{
-	(void)t, (void)ctx, (void)n, (void)mode, (void)off, (void)len;
-	return -EOPNOTSUPP;
-}
-
-#endif
-
 /* ---- lseek ---- */
 
 /* Where whence is first met within [pos, run->end): the run's end when it is not. */
@@ -236,7 +224,7 @@ static int64_t seek_run(const struct ovl_run *run, uint64_t pos, int whence)
 {
 	if (run->fd < 0)
 		return (int64_t)(whence == SEEK_HOLE ? pos : run->end);
-	return ovl_run_seek(run->fd, pos, run->end, whence);
+	return vn_seek_within(run->fd, pos, run->end, whence);
 }
 
 static int64_t seek_locked(struct ovl_tree *t, struct ovl_node *n, struct ovl_file *f, uint64_t pos, int whence)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/scope.h"
@@ -46,7 +47,7 @@ static struct ovl_tree *tree_new(const struct ovl_config *config)
 	pthread_mutex_init(&t->written_lock, NULL);
 	pthread_mutex_init(&t->session_lock, NULL);
 	pthread_mutex_init(&t->number_lock, NULL);
-	pthread_cond_init(&t->tick, NULL);
+	vn_cond_init(&t->tick);
 	for (size_t i = 0; i < OVL_SHARDS; i++)
 		pthread_mutex_init(&t->shards[i].lock, NULL);
 	return t;

@@ -47,6 +47,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "base/cfg.h"
 #include "base/fs.h"
 #include "lower/base.h"
 #include "overlay/overlay.h"

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "base/clock.h"
 #include "overlay/xattrs.h"
@@ -27,7 +26,7 @@ static int xattr_refuse(struct ovl_tree *t, const char *name)
 /* "There is none" is final for security.selinux: tools stop asking. */
 static int xattr_missing(const char *name)
 {
-	return strcmp(name, "security.selinux") ? -ENODATA : -EOPNOTSUPP;
+	return strcmp(name, "security.selinux") ? -VN_ENOATTR : -EOPNOTSUPP;
 }
 
 static ssize_t xattr_value(const struct ovl_xattr *it, void *buf, size_t size)
@@ -47,9 +46,9 @@ static ssize_t xattr_get_locked(struct ovl_tree *t, struct ovl_node *n, const ch
 		if (!own->xattrs)
 			return -EAGAIN;
 		struct ovl_xattr *it = ovl_xattrs_find(own->xattrs, name);
-		return it ? xattr_value(it, buf, size) : -ENODATA;
+		return it ? xattr_value(it, buf, size) : -VN_ENOATTR;
 	}
-	return ovl_xattr_none_below(t, n) ? -ENODATA : ovl_xattr_get_below(t, n, name, buf, size);
+	return ovl_xattr_none_below(t, n) ? -VN_ENOATTR : ovl_xattr_get_below(t, n, name, buf, size);
 }
 
 ssize_t ovl_xattr_get(struct ovl_tree *t, struct ovl_node *n, const char *name, void *buf, size_t size)
@@ -69,7 +68,7 @@ ssize_t ovl_xattr_get(struct ovl_tree *t, struct ovl_node *n, const char *name, 
 			r = xattr_get_locked(t, n, name, buf, size);
 		pthread_rwlock_unlock(&n->lock);
 	}
-	return r == -ENODATA ? xattr_missing(name) : r;
+	return r == -VN_ENOATTR ? xattr_missing(name) : r;
 }
 
 static ssize_t xattr_names(const struct ovl_xattrs *x, bool noacl, char *buf, size_t size)
@@ -141,10 +140,10 @@ static int xattr_change_locked(struct ovl_tree *t, const struct vn_ctx *ctx, str
 	if (ovl_own(n)->flags & (STORE_IMMUTABLE | STORE_APPEND))
 		return -EPERM;
 	int r = ovl_xattr_exists(t, n, name, &exists);
-	if (!r && exists && flags & XATTR_CREATE)
+	if (!r && exists && flags & VN_XATTR_CREATE)
 		r = -EEXIST;
-	if (!r && !exists && (!value || flags & XATTR_REPLACE))
-		r = -ENODATA;
+	if (!r && !exists && (!value || flags & VN_XATTR_REPLACE))
+		r = -VN_ENOATTR;
 	if (r)
 		return r;
 	ovl_row(n, &row);
@@ -193,5 +192,5 @@ int ovl_xattr_set(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node 
 int ovl_xattr_remove(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, const char *name)
 {
 	int r = xattr_change(t, ctx, n, name, NULL, 0, 0);
-	return r == -ENODATA && ovl_xattr_is_acl(name) ? 0 : r;
+	return r == -VN_ENOATTR && ovl_xattr_is_acl(name) ? 0 : r;
 }

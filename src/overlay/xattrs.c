@@ -97,7 +97,7 @@ static int below_append(struct ovl_tree *t, struct ovl_node *n, struct ovl_xattr
 	if (!value)
 		return -ENOMEM;
 	ssize_t size = ovl_xattr_get_below(t, n, name, value, VN_XATTR_SIZE_MAX);
-	if (size == -ENODATA)
+	if (size == -VN_ENOATTR)
 		return 0;
 	return size < 0 ? (int)size : ovl_xattrs_append(x, name, value, (size_t)size);
 }

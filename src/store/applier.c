@@ -306,9 +306,7 @@ static void applier_sleep_locked(struct store *s, int64_t until)
 	struct applier *a = &s->applier;
 
 	if (until) {
-		struct timespec ts = vn_ns_to_ts(until);
-
-		pthread_cond_timedwait(&a->wake, &a->lock, &ts);
+		vn_cond_wait_until(&a->wake, &a->lock, until);
 		return;
 	}
 	/* An append that does not see `idle` was published before the look that follows. */

@@ -23,6 +23,7 @@
  */
 #include "store/state.h"
 
+#include "base/fd.h"
 #include "base/scope.h"
 
 #include <errno.h>
@@ -34,9 +35,9 @@ static int birth_flush(struct store *s)
 {
 	int rc = index_flush(s->writer.db);
 
-	if (!rc && (fsync(s->ring.fd) < 0 || fsync(s->dirfd) < 0))
-		rc = -errno;
-	return rc;
+	if (!rc)
+		rc = vn_fsync(s->ring.fd);
+	return rc ? rc : vn_fsync(s->dirfd);
 }
 
 /* Not flushed: an upper that is taken for unborn once more loses nothing. */

@@ -5,7 +5,6 @@
  */
 #include "store/record.h"
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 

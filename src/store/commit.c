@@ -200,13 +200,7 @@ int store_fsync(struct store *s, int fd, bool datasync, uint64_t seq)
 /* One call for the data of every file written, in whatever order. */
 static int flush_files(int dirfd)
 {
-#ifdef __linux__
 	return syncfs(dirfd) < 0 ? -errno : 0;
-#else
-	(void)dirfd;
-	sync();
-	return 0;
-#endif
 }
 
 int store_flush_data(struct store *s)

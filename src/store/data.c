@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/data.h"
 
+#include "base/fd.h"
 #include "base/scope.h"
 #include "store/fault.h"
 
@@ -94,19 +95,21 @@ int data_flush(int datafd, uint64_t number)
 	fd = data_open(datafd, number, O_RDONLY);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	return fdatasync(fd) < 0 ? -errno : 0;
+	return vn_fdatasync(fd);
 }
 
 int data_flush_dir(int datafd, uint64_t dir)
 {
 	char path[DATA_PATH];
 	vn_autoclose int fd = -1;
+	int rc;
 
 	snprintf(path, sizeof(path), "%" PRIu64, dir);
 	fd = openat(datafd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return fsync(fd) < 0 || fsync(datafd) < 0 ? -errno : 0;
+	rc = vn_fsync(fd);
+	return rc ? rc : vn_fsync(datafd);
 }
 
 static bool data_parse(const char *name, uint64_t *number)

@@ -16,16 +16,15 @@
 #include "store/sqlerr.h"
 
 #include "base/clock.h"
+#include "base/copy.h"
 #include "base/fd.h"
 #include "base/scope.h"
 
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define FORK_REF_MAX (1u << 20)
 
@@ -230,18 +229,6 @@ struct fork_copy {
 	int from, to;
 };
 
-int fork_copy_fd(int from, int to)
-{
-	if (ioctl(to, FICLONE, from) == 0)
-		return 0;
-	for (;;) {
-		ssize_t n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
-
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-	}
-}
-
 static int fork_copy_data(void *arg, uint64_t number)
 {
 	struct fork_copy *c = arg;
@@ -251,7 +238,7 @@ static int fork_copy_data(void *arg, uint64_t number)
 
 	if (from < 0 || to < 0)
 		return from < 0 ? from : to;
-	rc = fork_copy_fd(from, to);
+	rc = vn_copy_file(from, to);
 	return rc ? rc : vn_fdatasync(to);
 }
 
@@ -263,7 +250,7 @@ static int fork_copy_index(int from, int to)
 
 	if (in < 0 || out < 0)
 		return -errno;
-	rc = fork_copy_fd(in, out);
+	rc = vn_copy_file(in, out);
 	return rc ? rc : vn_fsync(out);
 }
 

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 int layout_uuid_new(uint8_t uuid[16])

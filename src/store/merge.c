@@ -20,6 +20,7 @@
 #include "store/head.h"
 #include "store/sqlerr.h"
 
+#include "base/copy.h"
 #include "base/fd.h"
 #include "base/scope.h"
 
@@ -46,7 +47,7 @@ static int merge_make_dir(struct merge *m)
 	    (m->datafd = openat(m->fd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
 	    (out = openat(m->fd, "index.db", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
 		return -errno;
-	return fork_copy_fd(in, out);
+	return vn_copy_file(in, out);
 }
 
 static int merge_open(struct merge *m)

@@ -9,6 +9,7 @@
 #include "store/data.h"
 #include "store/sqlerr.h"
 
+#include "base/copy.h"
 #include "base/scope.h"
 
 #include <errno.h>
@@ -88,21 +89,6 @@ static int merge_extents_gaps(const struct merge_extents *over, const struct mer
 	return rc;
 }
 
-static int merge_copy_range(int from, int to, uint64_t start, uint64_t end)
-{
-	loff_t in = (loff_t)start, out = (loff_t)start;
-
-	while ((uint64_t)in < end) {
-		ssize_t n = copy_file_range(from, &in, to, &out, end - (uint64_t)in, 0);
-
-		if (n < 0)
-			return -errno;
-		if (!n) /* the file is shorter: zeros */
-			return ftruncate(to, (off_t)end) < 0 ? -errno : 0;
-	}
-	return 0;
-}
-
 static int merge_copy_extents(int fromfd, uint64_t number, const struct merge_extents *l, int to)
 {
 	vn_autoclose int from = data_open(fromfd, number, O_RDONLY);
@@ -110,7 +96,7 @@ static int merge_copy_extents(int fromfd, uint64_t number, const struct merge_ex
 
 	for (size_t i = 0; !rc && i < l->n; i++) {
 		if (l->items[i].kind == STORE_EXTENT_DATA)
-			rc = merge_copy_range(from, to, l->items[i].start, l->items[i].end);
+			rc = vn_copy_range(from, to, l->items[i].start, l->items[i].end);
 	}
 	return rc;
 }

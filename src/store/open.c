@@ -6,6 +6,7 @@
 #include "store/fault.h"
 #include "store/sqlerr.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/scope.h"
 
@@ -292,7 +293,6 @@ static int open_read(struct store *s, const struct store_config *config, struct 
 static struct store *open_alloc(const struct store_config *config)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	pthread_condattr_t attr;
 
 	if (!s)
 		return NULL;
@@ -314,11 +314,8 @@ static struct store *open_alloc(const struct store_config *config)
 	pthread_mutex_init(&s->write_lock, NULL);
 	pthread_mutex_init(&s->state_lock, NULL);
 	pthread_mutex_init(&s->applier.lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->applier.wake, &attr);
+	vn_cond_init(&s->applier.wake);
 	pthread_cond_init(&s->applier.done, NULL);
-	pthread_condattr_destroy(&attr);
 	return s;
 }
 

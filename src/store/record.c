@@ -4,7 +4,6 @@
 
 #include "base/hash.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 

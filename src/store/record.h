@@ -14,6 +14,7 @@
 #define STORE_RECORD_H
 
 #include "store/store.h"
+#include "base/cfg.h"
 
 #define RECORD_HEAD 48
 #define RECORD_MAX (2u << 20) /* bytes of one record, and never more than a quarter of the ring */

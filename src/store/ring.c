@@ -3,6 +3,7 @@
 
 #include "store/fault.h"
 
+#include "base/fd.h"
 #include "base/hash.h"
 
 #include <errno.h>
@@ -170,12 +171,13 @@ int ring_create(int dirfd, const uint8_t uuid[16], uint64_t size, bool later)
 int ring_flush_new(int dirfd)
 {
 	int fd = openat(dirfd, "journal", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	int rc = 0;
+	int rc;
 
 	if (fd < 0)
 		return -errno;
-	if (fsync(fd) < 0 || fsync(dirfd) < 0)
-		rc = -errno;
+	rc = vn_fsync(fd);
+	if (!rc)
+		rc = vn_fsync(dirfd);
 	close(fd);
 	return rc;
 }
@@ -292,8 +294,8 @@ static void ring_flush_locked(struct ring *r)
 	r->flushing = true;
 	pthread_mutex_unlock(&r->flush_lock);
 	rc = fault_hit(FAULT_RING_FLUSH);
-	if (!rc && fdatasync(r->fd) < 0)
-		rc = -errno;
+	if (!rc)
+		rc = vn_fdatasync(r->fd);
 	pthread_mutex_lock(&r->flush_lock);
 	r->flushing = false;
 	if (rc)

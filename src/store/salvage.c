@@ -9,6 +9,7 @@
 #include "store/data.h"
 #include "store/sqlerr.h"
 
+#include "base/fd.h"
 #include "base/scope.h"
 
 #include <inttypes.h>
@@ -186,7 +187,7 @@ static int salvage_replace(int dirfd)
 	if (renameat(dirfd, "salvage/index.db", dirfd, "index.db") < 0)
 		return -errno;
 	unlinkat(dirfd, "salvage", AT_REMOVEDIR);
-	return fsync(dirfd) < 0 ? -errno : 0;
+	return vn_fsync(dirfd);
 }
 
 int salvage_index(const char *dir, int dirfd, uint64_t *rows)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cfg.h"
+
 #define SCHEMA_FORMAT 1
 #define SCHEMA_APPLICATION 0x564e4552 /* "VNER" */
 

@@ -210,8 +210,6 @@ int store_add_alias(struct store *s, uint64_t from, uint64_t to);
 void delta_fini(struct delta *d);
 
 /* fork.c */
-/* Copies (or clones) all bytes of one descriptor to another. */
-int fork_copy_fd(int from, int to);
 /* Does a fork of this upper need the sealed delta? */
 bool fork_refers(int dirfd, uint64_t delta);
 

@@ -40,5 +40,21 @@ START_TEST(clocks_move_forward)
 }
 END_TEST
 
+START_TEST(a_wait_ends_at_its_deadline_and_not_before)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int64_t until = vn_mono_ns() + 30 * VN_NS_PER_SEC / 1000;
+	pthread_cond_t cond;
+
+	vn_cond_init(&cond);
+	pthread_mutex_lock(&lock);
+	while (vn_cond_wait_until(&cond, &lock, until) == 0)
+		continue;
+	pthread_mutex_unlock(&lock);
+	pthread_cond_destroy(&cond);
+	ck_assert_int_ge(vn_mono_ns(), until);
+}
+END_TEST
+
 VN_CHECK_MAIN("base/clock", times_before_the_epoch_keep_nanoseconds_positive, times_beyond_2038_survive,
-	      what_does_not_fit_saturates, clocks_move_forward)
+	      what_does_not_fit_saturates, clocks_move_forward, a_wait_ends_at_its_deadline_and_not_before)

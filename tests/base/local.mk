@@ -2,6 +2,7 @@
 unit_tests += \
 	tests/base/beneath \
 	tests/base/clock \
+	tests/base/copy \
 	tests/base/err \
 	tests/base/fd \
 	tests/base/hash \
@@ -11,6 +12,7 @@ unit_tests += \
 	tests/base/vec
 tests_base_beneath_LDADD = $(test_libs) $(base_libs)
 tests_base_clock_LDADD = $(test_libs) $(base_libs)
+tests_base_copy_LDADD = $(test_libs) $(base_libs)
 tests_base_err_LDADD = $(test_libs) $(base_libs)
 tests_base_fd_LDADD = $(test_libs) $(base_libs)
 tests_base_hash_LDADD = $(test_libs) $(base_libs)

@@ -87,6 +87,10 @@ check 'the origin is as it was' cmp mnt/w1 one.w1
 for i in $(seq 10); do unmnt "m$i"; done
 check_fails 'a fork over something' "$VENEER" fork up@one fork/1
 check 'a copy' "$VENEER" fork --copy up@one copy
+mkdir far && mount -t tmpfs far far && mounts+=("$scratch/far")
+check 'a copy on another file system' "$VENEER" fork --copy up@one far/copy
+check 'which is whole' sh -c '"$1" cat far/copy w1 | cmp - one.w1 && "$1" check far/copy' - "$VENEER"
+umount far
 check_fails 'a mounted upper is not forked as it is' "$VENEER" fork up now
 unmnt mnt
 mv low moved/low; mv copy moved/copy

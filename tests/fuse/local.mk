@@ -5,7 +5,7 @@ wire_tests = \
 	tests/fuse/listing \
 	tests/fuse/malformed \
 	tests/fuse/session
-unit_tests += $(wire_tests)
+unit_tests += $(wire_tests) tests/fuse/errno
 
 check_LTLIBRARIES += libtestfuse.la
 libtestfuse_la_SOURCES = \
@@ -16,6 +16,7 @@ libtestfuse_la_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 fuse_test_libs = libtestfuse.la $(test_libs) $(fuse_libs)
 
 tests_fuse_dispatch_LDADD = $(fuse_test_libs)
+tests_fuse_errno_LDADD = $(test_libs) $(fuse_libs)
 tests_fuse_listing_LDADD = $(fuse_test_libs)
 tests_fuse_malformed_LDADD = $(fuse_test_libs)
 tests_fuse_session_LDADD = $(fuse_test_libs)
