@@ -12,7 +12,7 @@
 #   concurrent_tests  tests with threads or processes at work at once: run under ThreadSanitizer
 
 unit_tests =
-script_tests = tests/arrows tests/exports
+script_tests = tests/arrows tests/exports tests/macos
 e2e_tests =
 power_tests =
 long_tests =
@@ -55,7 +55,6 @@ endif
 EXTRA_DIST += $(script_tests) $(e2e_tests) $(vm_tests) $(test_data)
 
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/tap-driver.sh
-TEST_EXTENSIONS = .sh
 SH_LOG_DRIVER = $(LOG_DRIVER)
 # A script that hangs is ended, and cleans up; its server is ended with it.
 E2E_TIMEOUT = 900

@@ -6,6 +6,8 @@
 #ifndef VN_BASE_DARWIN_H
 #define VN_BASE_DARWIN_H
 
+#ifdef __APPLE__
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -81,4 +83,5 @@ static inline ssize_t getrandom(void *buf, size_t n, unsigned flags)
 	return (ssize_t)n;
 }
 
+#endif
 #endif
