@@ -53,38 +53,26 @@ ssize_t vn_pwrite_full(int fd, const void *buf, size_t n, off_t off)
 	return (ssize_t)done;
 }
 
-/* Both vector loops: transfer is preadv or pwritev. */
-static ssize_t fd_vector(ssize_t (*transfer)(int, const struct iovec *, int, off_t), int fd, const struct iovec *iov,
-			 size_t n, off_t off)
+ssize_t vn_preadv_full(int fd, const struct iovec *iov, size_t n, off_t off)
 {
 	struct iovec part[FD_IOV_BATCH];
 	size_t done = 0;
 
 	for (;;) {
 		size_t used = vn_iov_slice(part, FD_IOV_BATCH, iov, n, done, SSIZE_MAX - done);
-		ssize_t moved;
+		ssize_t got;
 
 		if (!used)
 			return (ssize_t)done;
-		moved = transfer(fd, part, (int)used, off + (off_t)done);
-		if (moved < 0 && errno == EINTR)
+		got = preadv(fd, part, (int)used, off + (off_t)done);
+		if (got < 0 && errno == EINTR)
 			continue;
-		if (moved < 0)
+		if (got < 0)
 			return fd_result(done, errno);
-		if (moved == 0)
+		if (got == 0)
 			return (ssize_t)done;
-		done += (size_t)moved;
+		done += (size_t)got;
 	}
-}
-
-ssize_t vn_preadv_full(int fd, const struct iovec *iov, size_t n, off_t off)
-{
-	return fd_vector(preadv, fd, iov, n, off);
-}
-
-ssize_t vn_pwritev_full(int fd, const struct iovec *iov, size_t n, off_t off)
-{
-	return fd_vector(pwritev, fd, iov, n, off);
 }
 
 ssize_t vn_read_full(int fd, void *buf, size_t n)

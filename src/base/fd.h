@@ -24,7 +24,6 @@ ssize_t vn_preadv_full(int fd, const struct iovec *iov, size_t n, off_t off) VN_
  * some bytes (as write(2) does on a full disk); -errno when it came before the first.
  */
 ssize_t vn_pwrite_full(int fd, const void *buf, size_t n, off_t off) VN_MUST_CHECK;
-ssize_t vn_pwritev_full(int fd, const struct iovec *iov, size_t n, off_t off) VN_MUST_CHECK;
 
 /* The same at the descriptor's position; for pipes and sockets too. */
 ssize_t vn_read_full(int fd, void *buf, size_t n) VN_MUST_CHECK;

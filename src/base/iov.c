@@ -42,19 +42,6 @@ size_t vn_iov_total(const struct iovec *iov, size_t n)
 	return total;
 }
 
-void vn_iov_advance(struct iovec **iov, size_t *n, size_t bytes)
-{
-	while (*n && bytes >= (*iov)->iov_len) {
-		bytes -= (*iov)->iov_len;
-		(*iov)++;
-		(*n)--;
-	}
-	if (*n && bytes) {
-		(*iov)->iov_base = (char *)(*iov)->iov_base + bytes;
-		(*iov)->iov_len -= bytes;
-	}
-}
-
 size_t vn_iov_get(const struct iovec *iov, size_t n, size_t offset, void *buf, size_t len)
 {
 	struct iov_range r = {iov, n, offset, len};

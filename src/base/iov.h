@@ -13,9 +13,6 @@
 /* Sum of the lengths; SIZE_MAX if it does not fit. */
 size_t vn_iov_total(const struct iovec *iov, size_t n);
 
-/* Drops the first `bytes` bytes in place: moves *iov on, lowers *n, and shortens the new first element. */
-void vn_iov_advance(struct iovec **iov, size_t *n, size_t bytes);
-
 /* Copies bytes at offset out of the iovec into buf. Returns how many (less than len at the end). */
 size_t vn_iov_get(const struct iovec *iov, size_t n, size_t offset, void *buf, size_t len);
 

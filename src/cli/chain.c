@@ -24,7 +24,7 @@ const struct chain_request chain_snapshot = {"snapshot", chain_seal};
 const struct chain_request chain_rollback = {"rollback", store_rollback};
 const struct chain_request chain_delete = {"delete", store_snapshot_delete};
 
-int chain_check_name(const char *name, struct vn_err *err)
+static int chain_check_name(const char *name, struct vn_err *err)
 {
 	if (!*name)
 		return vn_err_set(err, -EINVAL, "a snapshot needs a name");

@@ -19,7 +19,4 @@ extern const struct chain_request chain_snapshot, chain_rollback, chain_delete;
 /* Carries it out. 0, or -errno with a sentence. */
 int chain_do(const struct chain_request *request, const char *upper, const char *name, struct vn_err *err);
 
-/* Is this a name for a snapshot? -EINVAL with a sentence: empty, too long, with '/', '@' or control characters. */
-int chain_check_name(const char *name, struct vn_err *err);
-
 #endif

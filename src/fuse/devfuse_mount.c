@@ -16,7 +16,8 @@
 
 #define DATA_MAX 512
 
-int vf_device_open(struct vn_err *err)
+/* A descriptor or -errno with the sentence. */
+static int mount_device(struct vn_err *err)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	int code = -errno;
@@ -36,7 +37,7 @@ int vf_device_open(struct vn_err *err)
 
 int vf_devfuse_check(struct vn_err *err)
 {
-	int fd = vf_device_open(err);
+	int fd = mount_device(err);
 
 	if (fd < 0)
 		return fd;
@@ -100,7 +101,7 @@ static int mount_error(const char *target, int code, struct vn_err *err)
 static int mount_direct(const char *target, const struct stat *st, const struct vf_mount_options *o, int *fd,
 			struct vn_err *err)
 {
-	vn_autoclose int device = vf_device_open(err);
+	vn_autoclose int device = mount_device(err);
 	char data[DATA_MAX];
 	int code;
 

@@ -24,10 +24,7 @@ void vf_mount_take(struct vf_mount *m);
 
 void vf_mount_fini(struct vf_mount *m);
 
-/* Opens /dev/fuse: a descriptor or -errno with the sentence. */
-int vf_device_open(struct vn_err *err);
-
-/* devfuse_helper.c: the same two by way of fusermount3. */
+/* devfuse_helper.c: mounts and unmounts by way of fusermount3. */
 int vf_helper_mount(const char *target, const struct vf_mount_options *o, int *fd, struct vn_err *err);
 int vf_helper_unmount(const char *target);
 

@@ -41,7 +41,8 @@ void base_object_close(struct base_object *o)
 		base_at_put(o->b, &o->at);
 }
 
-int base_object_stat(struct base_object *o, struct layer_stat *st)
+/* -ESTALE: it is gone. */
+static int object_stat(struct base_object *o, struct layer_stat *st)
 {
 	int rc = layer_stat(o->at.fd, o->name, st);
 
@@ -88,7 +89,7 @@ static uint64_t object_ino(const struct base_object *o, const struct layer_stat 
 static int object_attr(struct base_object *o, struct vn_attr *attr)
 {
 	struct layer_stat st;
-	int rc = base_object_stat(o, &st);
+	int rc = object_stat(o, &st);
 
 	if (!rc)
 		rc = object_check_data(o, &st);
@@ -167,7 +168,7 @@ bool base_is_group(const struct base_dir *d, const char *name, size_t len, const
 static int object_open(struct base_object *o)
 {
 	struct layer_stat st;
-	int rc = base_object_stat(o, &st);
+	int rc = object_stat(o, &st);
 
 	if (!rc)
 		rc = object_check_data(o, &st);
@@ -195,7 +196,7 @@ static ssize_t object_link_file(struct base_object *o, char *buf, size_t size)
 	vn_autoclose int fd = -1;
 	struct layer_stat st;
 	struct vn_attr attr;
-	int rc = base_object_stat(o, &st);
+	int rc = object_stat(o, &st);
 
 	if (rc)
 		return rc;

@@ -17,8 +17,6 @@ struct base_object {
 int base_object_open(struct base *b, struct base_dir *d, const char *name, size_t len, uint16_t layer,
 		     struct base_object *o);
 void base_object_close(struct base_object *o);
-/* -ESTALE: it is gone. */
-int base_object_stat(struct base_object *o, struct layer_stat *st);
 
 /*
  * May it have attributes that a client sees? 0: it has none, and is asked for

@@ -49,7 +49,8 @@ static uint64_t attr_blocks(const struct ovl_node *n)
 	return ovl_is_dir(n) || S_ISREG(n->mode) ? (n->size + 511) / 512 : 0;
 }
 
-int ovl_node_attr_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr *out)
+/* node->lock held. */
+static int attr_get_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr *out)
 {
 	*out = (struct vn_attr){
 		.ino = n->ino,
@@ -76,7 +77,7 @@ int ovl_node_attr_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr 
 int ovl_node_attr(struct ovl_tree *t, struct ovl_node *n, struct vn_attr *out)
 {
 	pthread_rwlock_rdlock(&n->lock);
-	int r = ovl_node_attr_locked(t, n, out);
+	int r = attr_get_locked(t, n, out);
 	pthread_rwlock_unlock(&n->lock);
 	return r;
 }
@@ -229,7 +230,7 @@ int ovl_attr_set(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *
 	pthread_rwlock_wrlock(&n->lock);
 	r = attr_set_locked(t, ctx, n, set);
 	if (!r)
-		r = ovl_node_attr_locked(t, n, out);
+		r = attr_get_locked(t, n, out);
 	pthread_rwlock_unlock(&n->lock);
 	if (!r)
 		ovl_tell_inode(t, ctx, n, set->valid & VN_SET_SIZE);

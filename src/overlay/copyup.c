@@ -141,7 +141,8 @@ int ovl_copyup_begin(struct ovl_copyup *c, struct ovl_tree *t, struct ovl_node *
 	return r;
 }
 
-int ovl_copyup_add(struct ovl_copyup *c, uint64_t from, uint64_t to)
+/* [from, to) of the data file has been written. */
+static int copyup_add(struct ovl_copyup *c, uint64_t from, uint64_t to)
 {
 	return ovl_extents_put(c->add, from, to - from, STORE_EXTENT_DATA);
 }
@@ -159,7 +160,7 @@ static int copyup_run(struct ovl_copyup *c, uint64_t pos, uint64_t to, uint64_t 
 		c->copied += run.end - pos;
 	}
 	if (!r)
-		r = ovl_copyup_add(c, pos, run.end);
+		r = copyup_add(c, pos, run.end);
 	*end = run.end;
 	return r;
 }
@@ -269,7 +270,7 @@ static bool copyup_clone_fd(struct ovl_copyup *c, int src, uint64_t bit)
 		return false;
 	/* below may be less than the source; a source that shrank is for the slow way to find */
 	return !fstat(c->fd, &st) && (uint64_t)st.st_size >= own->below && !ftruncate(c->fd, (off_t)own->below) &&
-	       !ovl_copyup_add(c, 0, own->below);
+	       !copyup_add(c, 0, own->below);
 }
 
 bool ovl_copyup_clone(struct ovl_copyup *c)
@@ -351,7 +352,7 @@ ssize_t ovl_copyup_write(struct ovl_tree *t, struct ovl_node *n, const struct ov
 	if (!r && done <= 0)
 		r = done < 0 ? (int)done : -EIO;
 	if (!r)
-		r = ovl_copyup_add(&c, off, off + (uint64_t)done);
+		r = copyup_add(&c, off, off + (uint64_t)done);
 	ovl_row(n, &row);
 	if (off + (uint64_t)done > row.size)
 		row.size = off + (uint64_t)done;

@@ -38,8 +38,6 @@ int ovl_copyup_begin(struct ovl_copyup *c, struct ovl_tree *t, struct ovl_node *
 int ovl_copyup_fill(struct ovl_copyup *c, uint64_t from, uint64_t to);
 /* Clones all that is below into a fresh data file, if it lies in one file and the host can. False: nothing was done. */
 bool ovl_copyup_clone(struct ovl_copyup *c);
-/* [from, to) of the data file was written by the caller. */
-int ovl_copyup_add(struct ovl_copyup *c, uint64_t from, uint64_t to);
 /*
  * r 0: commits *row (from ovl_row, with size and times changed) as PARTIAL with all
  * that was added. r < 0, or when the commit fails: takes everything back, as far as

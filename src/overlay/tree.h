@@ -419,8 +419,6 @@ void ovl_settle_discard(struct ovl_tree *t); /* lets all pins and queued files g
 
 /* The node's attributes (squash, static_nlink, host blocks applied). Takes node->lock for reading. */
 int ovl_node_attr(struct ovl_tree *t, struct ovl_node *n, struct vn_attr *out);
-/* The same with node->lock held. */
-int ovl_node_attr_locked(struct ovl_tree *t, struct ovl_node *n, struct vn_attr *out);
 /* Mode bits that a write or chown by somebody takes away. */
 uint32_t ovl_mode_killed(uint32_t mode);
 

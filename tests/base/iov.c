@@ -62,21 +62,6 @@ START_TEST(zero_clears_only_its_range)
 }
 END_TEST
 
-START_TEST(advance_drops_whole_and_partial_elements)
-{
-	struct iovec *p = iov;
-	size_t n = 4;
-
-	vn_iov_advance(&p, &n, 0);
-	ck_assert_uint_eq(vn_iov_total(p, n), 8);
-	vn_iov_advance(&p, &n, 4);
-	ck_assert_uint_eq(vn_iov_total(p, n), 4);
-	ck_assert_ptr_eq(p->iov_base, b + 1);
-	vn_iov_advance(&p, &n, 100);
-	ck_assert_uint_eq(n, 0);
-}
-END_TEST
-
 START_TEST(slice_describes_a_range_and_respects_max)
 {
 	struct iovec out[2];
@@ -94,5 +79,4 @@ END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "base/iov", .setup = setup}), total_adds_up_and_saturates,
 		   get_reads_across_elements_and_stops_at_the_end, put_writes_across_elements_and_leaves_the_rest_alone,
-		   zero_clears_only_its_range, advance_drops_whole_and_partial_elements,
-		   slice_describes_a_range_and_respects_max)
+		   zero_clears_only_its_range, slice_describes_a_range_and_respects_max)
