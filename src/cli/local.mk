@@ -47,6 +47,7 @@ libcli_la_SOURCES += \
 	src/cli/sandbox.h \
 	src/cli/serve_options.c \
 	src/cli/serve_sandbox.c \
+	src/cli/serve_values.c src/cli/serve_values.h \
 	src/cli/serve_worker.c
 if SANDBOX
 libcli_la_SOURCES += src/cli/sandbox_calls.c src/cli/sandbox_files.c
