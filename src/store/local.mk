@@ -11,6 +11,7 @@ libstore_la_SOURCES = \
 	src/store/commit.c \
 	src/store/data.c src/store/data.h \
 	src/store/extent.c \
+	src/store/facts.c \
 	src/store/fault.c src/store/fault.h \
 	src/store/head.c src/store/head.h \
 	src/store/fork.c \
