@@ -353,9 +353,9 @@ static uint64_t find(uint64_t parent, const char *name)
 	return e.nodeid;
 }
 
-static uint64_t open_file(uint64_t node)
+static uint64_t open_file(uint64_t node, uint32_t flags)
 {
-	struct fuse_open_in in = {.flags = 02};
+	struct fuse_open_in in = {.flags = flags};
 	struct fuse_open_out out = {0};
 	struct fe_call c = {.opcode = FUSE_OPEN, .node = node, .in = {&in}, .in_len = {sizeof(in)}, .out = &out, .out_len = sizeof(out)};
 	int err = fe_do(&fe, &fe.rings[1], &c);
@@ -394,7 +394,7 @@ static void prepare(const struct work *w)
 	dirs_node = find(1, "dirs");
 	out_node = find(1, "out");
 	big_node = find(1, "big");
-	big_fh = open_file(big_node);
+	big_fh = open_file(big_node, 0); /* not for writing: kernel overlayfs would copy it up, into larger folios */
 	io_size = w->bytes;
 	prepare_files(w->next == next_chmod ? CHMOD_FILES : LOOKED_UP);
 	for (unsigned i = 0; w->next == next_walk && i < DIRS; i++) {
@@ -408,7 +408,7 @@ static void prepare(const struct work *w)
 	if (w->next == next_write) {
 		snprintf(name, sizeof(name), "written-%u", run_id);
 		write_node = make_file(name);
-		write_fh = open_file(write_node);
+		write_fh = open_file(write_node, 02);
 	}
 }
 
