@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Guides (dist_doc_DATA), man pages (dist_man_MANS), examples.
-dist_doc_DATA += doc/guest-init.md doc/format.md doc/protocol.md doc/semantics.md doc/snapshots.md
+dist_doc_DATA += doc/guest-init.md doc/format.md doc/protocol.md doc/rules.md doc/semantics.md doc/snapshots.md
 if GUEST_INIT
 dist_man_MANS += doc/veneer-init.8
 else

@@ -11,8 +11,8 @@
  *   root. A nodeid that is unknown or outdated answers -ESTALE.
  * - Names are C strings of 1..255 bytes without '/', never "." or ".."; the
  *   dispatcher has checked them. Any other byte may occur.
- * - Verbs may be called from any thread, any number at once. A verb may block
- *   on disk only where VN_MAY_BLOCK says so.
+ * - Verbs may be called from any thread, any number at once. A verb may wait for a
+ *   disk, never for a client.
  * - A successful verb that fills a vn_entry has counted one lookup for the
  *   calling session; vn_fs_ops.forget takes it back.
  * - Permission is checked by the client (FUSE default_permissions); verbs check

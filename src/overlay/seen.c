@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Nodeids that outlive the server (L3). A client of a virtual machine keeps its
+ * Nodeids that outlive the server (L3 of doc/semantics.md). A client of a virtual machine keeps its
  * nodeids when the server is restarted under it. What has a row is found by its
  * number; of the base, the directories that such a client looked up are recorded
  * (`seen`), in the journal as everything else, and a file is found through its

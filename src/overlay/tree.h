@@ -26,8 +26,9 @@
  *	3 node->lock      of directories: names and attributes; an ancestor before its
  *	                  descendant, unrelated ones by number (under topology)
  *	4 node->lock      of everything else: attributes, xattrs, data; by number
- *	5 leaves: shards of the node table, session tables, file cache, pins, the
- *	  store's own locks; never two of them at once
+ *	5 leaves: shards of the node table, session_lock, file cache, pins, the
+ *	  store's own locks; never two of them at once, but for the shards of a
+ *	  session's lookups (refs.h), which are taken under session_lock, too
  *
  * node->parent changes only under topology and both parents' locks. node->own is
  * set once (touch) under node->lock and read with acquire order elsewhere.
@@ -35,7 +36,7 @@
  * References. node->refs counts: lookups of each session (one reference however
  * many lookups), children that are directories, the pin, and callers in flight.
  * A node without references leaves memory. A node with a record that readers of
- * the index cannot see yet is pinned (rule M2).
+ * the index cannot see yet is pinned (rule M2; all rules are in doc/rules.md).
  */
 #ifndef OVL_TREE_H
 #define OVL_TREE_H
