@@ -8,11 +8,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/scope.h"
 #include "cli/control_socket.h"
+
+/* How long a new mount waits for its name: five seconds. */
+#define CONTROL_DEV_TRIES 250
+#define CONTROL_DEV_PAUSE_US 20000
 
 struct control {
 	struct control_config config;
@@ -53,13 +58,22 @@ static int control_open_file(struct control *c, struct vn_err *err)
 	return 0;
 }
 
-/* Its absence only means that `veneer stat MNT` cannot find the server. */
+/*
+ * The kernel gives the number of a mount that is gone to the next one at once. The server of the one before, which is
+ * about to end, may still have the name. Its absence only means that `veneer stat MNT` cannot find the server.
+ */
 static void control_open_dev(struct control *c)
 {
 	struct sockaddr_un sa;
+	socklen_t len = control_address_dev(&sa, c->config.dev);
 
-	if (c->config.dev)
-		c->listen[1] = control_listen(&sa, control_address_dev(&sa, c->config.dev));
+	if (!c->config.dev)
+		return;
+	c->listen[1] = control_listen(&sa, len);
+	for (int i = 0; i < CONTROL_DEV_TRIES && c->listen[1] == -EADDRINUSE; i++) {
+		usleep(CONTROL_DEV_PAUSE_US);
+		c->listen[1] = control_listen(&sa, len);
+	}
 }
 
 /* Reads the request up to its newline, which becomes the end. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/control.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -157,7 +158,35 @@ START_TEST(a_stale_socket_is_replaced)
 }
 END_TEST
 
+static void *stop_main(void *arg)
+{
+	usleep(50000);
+	control_stop(arg);
+	return NULL;
+}
+
+START_TEST(the_next_mount_of_a_number_is_found_under_it)
+{
+	int others = 0;
+	struct control_config config = {.dev = to.dev, .verbs = verbs, .arg = &others};
+	struct control_address dev = {.dev = to.dev};
+	struct control *next;
+	char *reply = NULL;
+	pthread_t thread;
+
+	/* The server of the one before is about to end. */
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_main, server), 0);
+	ck_assert_int_eq(control_start(&config, &next, &err), 0);
+	pthread_join(thread, NULL);
+	server = NULL;
+	ck_assert_int_eq(control_call(&dev, "echo x", &reply, &err), 0);
+	free(reply);
+	ck_assert_int_eq(others, 1);
+	control_stop(next);
+}
+END_TEST
+
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "cli/control", .setup = setup, .teardown = teardown}),
 		   a_request_has_words_and_a_reply, the_mount_is_an_address_too, a_long_reply_arrives_whole,
 		   errors_come_with_code_and_sentence, the_socket_is_private_and_goes_away, nobody_there_is_enoent,
-		   a_stale_socket_is_replaced)
+		   a_stale_socket_is_replaced, the_next_mount_of_a_number_is_found_under_it)
