@@ -28,7 +28,7 @@ check 'renamed' mv inner/moved inner/other
 check 'and linked' ln inner/file inner/hard
 is "$(stat -c '%F %t:%T' mnt/upper/gone)" 'character special file 0:0' 'its whiteout is a device in our tree'
 is "$(getfattr --only-values -n trusted.overlay.opaque mnt/upper/dir 2>/dev/null)" y 'its opaque mark an attribute'
-umount inner
+unmnt inner
 unmnt mnt
 check 'the layer is clean' eventually 30 "$VENEER" check layer
 mnt mnt -o upperdir=layer
@@ -36,7 +36,7 @@ check 'after a remount of both' inner
 is "$(cat inner/file)" $'below\nmore' 'the contents are there'
 is "$(ls inner | tr '\n' ' ')" 'dir file hard other ' 'and the names'
 is "$(ls inner/dir)" new 'the replaced directory is fresh'
-umount inner
+unmnt inner
 
 mkdir mnt/layers second
 mnt second -o "lowerdir=low,upperdir=mnt/layers/u"

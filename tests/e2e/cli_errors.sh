@@ -86,7 +86,7 @@ refuse 1 'disk/up.*(full|[Nn]o space)' mount -o lowerdir=low,upperdir=disk/up mn
 refuse 1 'disk/up.*(full|[Nn]o space)' run -l low -u disk/up true
 
 # A layer that is in use names who has it.
-umount disk
+unmnt disk
 before=$(listing)
 mnt_fg mnt -o lowerdir=low,upperdir=used
 mkdir mnt2

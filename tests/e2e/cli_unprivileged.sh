@@ -61,7 +61,7 @@ if [ -u "$(command -v fusermount3)" ]; then
 	check 'it can be written' as_nobody sh -c 'echo y >mnt/y'
 	is "$(as_nobody stat -c '%U %n' mnt/mine mnt/roots)" $'nobody mnt/mine\nroot mnt/roots' 'owners are shown as in the layers'
 	check 'and unmounted' as_nobody fusermount3 -u mnt
-	is "$(as_nobody "$VENEER" cat up3 y)" y 'the layer keeps the change'
+	is "$(eventually 15 as_nobody "$VENEER" cat up3 y; as_nobody "$VENEER" cat up3 y)" y 'the layer keeps the change'
 	out=$(as_nobody "$VENEER" mount -o lowerdir=low,upperdir=up4,allow_other mnt 2>&1)
 	if grep -q '^user_allow_other' /etc/fuse.conf 2>/dev/null; then
 		skip 'allow_other' '/etc/fuse.conf allows it'

@@ -39,7 +39,7 @@ layer() {
 	(cd "$layers" && mount -t overlay overlay \
 		-o "lowerdir=$lowers,upperdir=$n,workdir=$scratch/work$n" "$scratch/made") || bail 'kernel overlayfs'
 	"$@" "$scratch/made" >"$scratch/layer.log" 2>&1 || bail "layer $n: $(tail -n 20 "$scratch/layer.log")"
-	umount "$scratch/made"
+	unmnt "$scratch/made"
 }
 tools() { apt_install "$1" make tcc libc6-dev; }
 changes() {
@@ -85,7 +85,7 @@ for i in 0 1 2 3; do "$treesum" -f tornisdxmcb "$layers/$i"; done >"$scratch/lay
 mounts+=("$scratch/made")
 (cd "$layers" && mount -t overlay overlay -o lowerdir=2:1:0 "$scratch/made")
 "$treesum" -f torsdxmk "$scratch/made" >"$scratch/kernel"
-umount "$scratch/made"
+unmnt "$scratch/made"
 mnt "$mnt" -o "lowerdir=$layers/2:$layers/1:$layers/0"
 "$treesum" -f torsdxmk "$mnt" >"$scratch/veneer"
 unmnt "$mnt"

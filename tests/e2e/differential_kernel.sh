@@ -22,7 +22,7 @@ one() {
 	alike "$name: $n layers are what they stand for" "$m" "$scratch/$name/merged"
 	check "$name: operations give the same" timeout 600 \
 		"$difftree" run -k -s "$VENEER_SEED" -n "$VENEER_OPS" -p 2 "$m" "$scratch/$name/merged"
-	umount "$m"
+	unmnt "$m"
 }
 
 one single 1 40

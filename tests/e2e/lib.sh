@@ -106,9 +106,10 @@ need() { # need COMMAND...
 
 is_mounted() { grep -qF " $(realpath -ms "$1" | sed 's/ /\\040/g') " /proc/self/mountinfo; }
 
-# eventually SECONDS COMMAND...: waits until the command succeeds.
+# eventually SECONDS COMMAND...: waits until the command succeeds. The seconds are those of an idle machine; a busy one
+# gets VENEER_PATIENCE (4) times as many.
 eventually() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${VENEER_PATIENCE:-4}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -141,16 +142,28 @@ mnt_fg() {
 	eventually 60 is_mounted "$dir" || bail "veneer mount -f $*: $(cat "$scratch/server.log")"
 }
 
-# unmnt MNT: unmounts and waits for it to be gone. umount(8) of a FUSE mount returns before its server has ended: a layer
-# that this server had inside another mount keeps that one busy for a moment.
+# unmnt MNT: unmounts, and waits for the mount and for its server to be gone. umount(8) of a FUSE mount returns before its
+# server has ended, which still makes durable what was written, holds the layer, and keeps busy what the layer lies in.
 unmnt() {
-	local out end=$((SECONDS + 30))
+	local out server end=$((SECONDS + 120))
+	server=$(server_of "$1")
 	while ! out=$(umount_once "$1" 2>&1) && is_mounted "$1"; do
 		[[ $out == *busy* && $SECONDS -lt $end ]] || { not_ok "unmount $1: $out"; return; }
 		sleep 0.05
 	done
 	eventually 30 not is_mounted "$1" || not_ok "unmount $1"
+	[ -z "$server" ] || eventually 15 has_ended "$server" ||
+		diag "the server of $1 goes on: another mount namespace has a copy of the mount"
 }
+# server_of MNT [COMMAND...]: the process that serves it, asked by the command; nothing when it does not say.
+server_of() {
+	local mnt=$1
+	shift
+	[ $# -gt 0 ] || set -- timeout 60
+	"$@" "$VENEER" stat --json "$mnt" 2>/dev/null </dev/null | sed -n 's/^ *"pid": *\([0-9]*\),*$/\1/p'
+}
+# has_ended PID: also when nobody has waited for it yet.
+has_ended() { [ ! -d "/proc/$1" ] || grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"; }
 umount_once() { if [ "$(id -u)" -eq 0 ]; then timeout 60 umount "$1"; else timeout 60 fusermount3 -u "$1"; fi; }
 not() { ! "$@"; }
 
@@ -177,7 +190,9 @@ cleanup() {
 		is_mounted "${mounts[i]}" && force_unmount "${mounts[i]}"
 	done
 	for i in ${pids[@]+"${pids[@]}"}; do
-		kill "$i" 2>/dev/null && { sleep 0.1; kill -9 "$i" 2>/dev/null; }
+		# The number of one that has been waited for may be somebody else's by now.
+		[ "$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$i/status" 2>/dev/null)" = $$ ] || continue
+		kill "$i" 2>/dev/null && { eventually 1 has_ended "$i" || kill -9 "$i" 2>/dev/null; }
 	done
 	wait 2>/dev/null
 	rm -rf --one-file-system "$scratch"

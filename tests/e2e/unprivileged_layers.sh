@@ -44,8 +44,11 @@ plain_mount() {
 	is_mounted "$mnt" || bail 'nothing is mounted'
 }
 plain_unmount() {
+	local server
+	server=$(server_of mnt as_nobody)
 	as_nobody fusermount3 -u mnt
 	eventually 30 not is_mounted "$mnt" || not_ok 'unmounting'
+	eventually 15 has_ended "$server" || not_ok 'the server ends'
 }
 shown() { as_nobody stat -c '%n %F %a %u:%g %t:%T' "${@/#/mnt/}"; }
 
@@ -131,7 +134,9 @@ check 'chown to any of them' inside chown 1000:1001 spaced/mnt/b
 check 'suid and sgid bits' inside sh -c 'echo x >spaced/mnt/s && chown 12:13 spaced/mnt/s && chmod 6755 spaced/mnt/s'
 is "$(inside stat -c '%a %u:%g' spaced/mnt/b spaced/mnt/s)" '644 1000:1001
 6755 12:13' 'they are kept'
+server=$(server_of spaced/mnt inside)
 check 'unmount there' inside umount spaced/mnt
+eventually 15 has_ended "$server" || not_ok 'the server ends'
 check 'the layer is clean' eventually 30 inside "$VENEER" check spaced/up
 check 'mount it there again' inside "$VENEER" mount -o upperdir=spaced/up spaced/mnt
 is "$(inside stat -c '%a %u:%g' spaced/mnt/b spaced/mnt/s)" '644 1000:1001

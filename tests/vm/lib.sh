@@ -18,7 +18,7 @@
 # The functions that the guest's part may call are in init.sh. A guest boots in 3 to 5 seconds and
 # runs programs about 20 times slower than the host: keep each case short. Kernel and initramfs are made once and
 # kept below the build directory (VENEER_VM_CACHE). With VENEER_VM_VERBOSE the console is shown. Times to wait are
-# for a machine that is not busy; they are multiplied by VENEER_VM_PATIENCE (3).
+# for a machine that is not busy; see `eventually`.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 
@@ -27,7 +27,6 @@ vm_cache=${VENEER_VM_CACHE:-$(dirname "$VENEER")/tests/vm/cache}
 vm_init=${VENEER_INIT:-$(dirname "$VENEER")/veneer-init}
 vm_modules='virtio_pci virtio_blk virtiofs'
 vm_console=$scratch/console
-vm_patience=${VENEER_VM_PATIENCE:-3}
 vm_memory=${VENEER_VM_MEMORY:-512M}
 vm_devices=() vm_shares=0 vm_append= vm_reboots=
 vm_out= vm_status= vm_report=
@@ -204,14 +203,14 @@ vm_start() {
 vm_say() { echo "$1" >&"$vm_keys"; }
 
 # vm_saw ERE SECONDS: waits until a line of the console matches.
-vm_saw() { eventually $(($2 * vm_patience)) vm_grep "$1"; }
+vm_saw() { eventually "$2" vm_grep "$1"; }
 vm_grep() { tr -d '\r' <"$vm_console" | grep -qE -- "$1" || not kill -0 "$vm_pid"; }
 
 # vm_wait SECONDS: until the guest is off. Sets vm_out, vm_report (VENEER-EXIT's line) and vm_status: a number,
 # "timeout", or "none" when the guest ended without a report.
 vm_wait() {
 	local ended=yes
-	eventually $(($1 * vm_patience)) not kill -0 "$vm_pid" || ended=
+	eventually "$1" not kill -0 "$vm_pid" || ended=
 	[ -n "$ended" ] || kill -9 "$vm_pid"
 	tr -d '\r' <"$vm_console" >"$scratch/console.txt"
 	vm_out=$(sed -n '/VM-BEGIN$/,/^VENEER-EXIT/{/VM-BEGIN$/d;/^VENEER-EXIT/d;p}' "$scratch/console.txt" | sed '${/^$/d}')
