@@ -18,7 +18,7 @@ cp "$init" "$root/init"
 # guest VARIABLE=VALUE... -- [ARGUMENT...]: runs the init program; its output is $out, its report $report.
 # With $pidfile set, the process id of process 1 is written there.
 guest() {
-	timeout -k 5 60 unshare --fork --pid --mount --net --uts --kill-child \
+	timeout -k 5 240 unshare --fork --pid --mount --net --uts --kill-child \
 		bash -c 'mount --bind /usr "$1/usr" && root=$1 && shift && exec chroot "$root" /usr/bin/env -i TERM=dumb "$@"' \
 		guest "$root" "$@" </dev/null >"$scratch/out" 2>&1
 	out=$(cat "$scratch/out")
@@ -89,11 +89,14 @@ guest VENEER_CMD='sh -c "hostname; pwd"' VENEER_WORKDIR=/etc VENEER_HOSTNAME=box
 like "$(tr '\n' ' ' <<<"$out")" '^box /etc ' 'host name and working directory'
 
 # Orphans: the grandchild's parent is gone, process 1 reaps it.
-sh '(sleep 0.2 & ) ; sleep 0.6; grep -l "^State:.Z" /proc/[0-9]*/status; exit 3'
+sh '(sleep 0.2 & echo $! >/tmp/orphan); read -r orphan </tmp/orphan; n=0
+	while [ -d "/proc/$orphan" ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n + 1)); done
+	grep -l "^State:.Z" /proc/[0-9]*/status; exit 3'
 is "$report" 'VENEER-EXIT status=3' 'an orphan that ends is not the command'
 is "$(grep -c '^/proc/' <<<"$out")" 0 'and leaves no zombie'
 # What is left over gets SIGTERM and time to act on it.
-sh '(trap "echo ended; exit" TERM; echo ready; while :; do sleep 0.1; done) & sleep 0.5; exit 0'
+sh '(trap "echo ended; exit" TERM; : >/tmp/ready; while :; do sleep 0.1; done) &
+	while [ ! -e /tmp/ready ]; do sleep 0.1; done; exit 0'
 like "$out" '^ended$' 'what the command leaves behind is told to end'
 is "$report" 'VENEER-EXIT status=0' 'before the report'
 sh '(trap "" TERM; sleep 100) & exit 4'

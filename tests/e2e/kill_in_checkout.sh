@@ -49,7 +49,7 @@ for ops in 50 1000 ${VENEER_TEST_LONG:+1 7 200 3000 5000 10000 20000}; do
 	mnt "$mnt" -o "upperdir=$upper"
 	check "after $ops operations: every operation that had returned is there" \
 		"$reporter" check "$mnt/reported" "$done_ops"
-	rm -f "$mnt/repo/.git/index.lock"
+	find "$mnt/repo/.git" -name '*.lock' -delete # git was killed, too
 	check "after $ops operations: git goes on" git -C "$mnt/repo" reset -q --hard
 	is "$(git -C "$mnt/repo" status --porcelain)" '' "after $ops operations: and finds nothing changed"
 	check "after $ops operations: the repository is whole" git -C "$mnt/repo" fsck --strict

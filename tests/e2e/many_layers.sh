@@ -6,6 +6,7 @@
 need_root
 need_fuse
 need strace xargs
+strace -qq -e trace=none true 2>/dev/null || skip_all 'strace cannot trace here'
 layers=500 names=200
 
 # The directory d is in every layer, with a name of its own; the lowest has those that are looked up first.
@@ -21,6 +22,9 @@ echo 0 >"$scratch/one/d/top"
 traced=openat,openat2,open_by_handle_at,name_to_handle_at,statx,newfstatat,fstat,getdents64,readlinkat,close
 traced+=,getxattr,lgetxattr,fgetxattr,listxattr,llistxattr,flistxattr,faccessat,faccessat2,dup,fcntl
 
+# Every thread of the server is traced: what one of them does unseen would be missing in the count.
+attached() { ! grep -qs '^TracerPid:[[:space:]]*0$' "/proc/$server/task"/*/status; }
+
 # lookups NAME OPTIONS FILE...: mounts, loads the directory d, looks the names up in it; $calls is what that took.
 lookups() {
 	local name=$1 mnt=$scratch/mnt tracer
@@ -30,8 +34,7 @@ lookups() {
 	strace -f -qq -e "trace=$traced" -o "$scratch/trace" -p "$server" 2>/dev/null &
 	tracer=$!
 	pids+=("$tracer")
-	eventually 30 grep -q 'TracerPid:.*[1-9]' "/proc/$server/status" || skip_all 'strace cannot attach'
-	sleep 0.2
+	eventually 30 attached || bail 'strace does not attach'
 	# One name after the other, not a listing: nobody has asked for these names.
 	stat "${@/#/$mnt/d/}" >/dev/null 2>&1
 	kill -INT "$tracer"

@@ -78,7 +78,7 @@ check_fails 'V2 nor renamed over' sh -c 'touch new && mv new init.krun'
 check_fails 'V2 nor its directory moved' mv dir other
 check_fails 'V2 nor linked' ln init.krun hard
 like "$(cat .veneer/stats)" '"LOOKUP": [0-9]+' 'the counters can be read as a file'
-check 'V2 rm -rf ends' sh -c 'timeout 30 rm -rf ./* 2>/dev/null; test -e init.krun'
+check 'V2 rm -rf ends' sh -c 'timeout 120 rm -rf ./* 2>/dev/null; test -e init.krun'
 cd /
 unmnt "$scratch/mnt"
 is "$("$VENEER" diff "$scratch/vupper" | grep -c krun)" 0 'V3 a virtual file is in no layer'

@@ -64,7 +64,7 @@ for what in (lambda: os.fstat(fd), lambda: os.pread(fd, 4, 0), lambda: os.pwrite
         print("gone" if e.errno in (errno.ESTALE, errno.EIO) else e)
 P
 echo discarded >mnt/discarded
-is "$(timeout 60 python3 map.py "$VENEER" 2>&1 | tr '\n' ' ')" 'AFTE BEFO gone gone gone ' 'mappings and descriptors'
+is "$(timeout 300 python3 map.py "$VENEER" 2>&1 | tr '\n' ' ')" 'AFTE BEFO gone gone gone ' 'mappings and descriptors'
 check 'rollback to the first' "$VENEER" rollback up one
 is "$(ls mnt | tr '\n' ' ')" "$(ls mnt | grep -v 'late\|map\|disc\|^d$\|^f$\|^g$' | tr '\n' ' ')" 'the old names'
 is "$(cat mnt/e/in; getfattr --only-values -n user.state mnt/base 2>/dev/null; stat -c %h mnt/w1)" $'in\none2' 'xattrs, links, directories'

@@ -115,7 +115,7 @@ P
 for mode in through back; do
 	rm -rf up
 	mnt mnt -o "lowerdir=low,upperdir=up$([ $mode = through ] || echo ,writeback)"
-	timeout 120 python3 pages.py "$VENEER" up >said 2>&1
+	timeout 300 python3 pages.py "$VENEER" up >said 2>&1
 	is "$(grep -c ': yes$' said)" 14 "write-$mode: all that was written before is in the snapshot, and nothing later"
 	grep -v ': yes$' said | sed 's/^/# /'
 	unmnt mnt

@@ -21,7 +21,13 @@ echo 'one line more' >>"$mnt/seq"
 mkdir "$mnt/dir" && cp "$mnt/new" "$mnt/dir/copy"
 want=$(cd "$mnt" && sha256sum new seq dir/copy)
 check 'a snapshot of what was written just now' "$VENEER" snapshot "$disk/upper" now
-cp "$scratch/image" "$scratch/image.cut"
+# One state of the disk: nobody writes while it is copied.
+server=$(server_of "$mnt")
+stopped() { grep -qs '^State:[[:space:]]*T' "/proc/$server/status"; }
+copied() { cp --sparse=always "$scratch/image" "$scratch/image.cut" && cmp -s "$scratch/image" "$scratch/image.cut"; }
+kill -STOP "$server" && eventually 30 stopped || not_ok 'the server stands still'
+eventually 30 copied || not_ok 'the disk stands still'
+kill -CONT "$server"
 unmnt "$mnt"
 
 mount -o loop "$scratch/image.cut" "$cut" || bail 'mounting what the cut left'
