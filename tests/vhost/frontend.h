@@ -27,7 +27,7 @@
 #define FE_RINGS 9
 #define FE_RING_AREA (UINT64_C(1) << 20) /* guest memory per ring, from address 0 */
 #define FE_BUFFERS ((uint64_t)FE_RINGS * FE_RING_AREA) /* first address that tests may use */
-#define FE_TIMEOUT_MS 20000
+#define FE_TIMEOUT_MS 60000
 
 struct fe_ring {
 	unsigned index, size;

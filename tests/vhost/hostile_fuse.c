@@ -6,7 +6,7 @@
 
 #include "hostile.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 #define OPCODES 64
 
 static struct fe fe;

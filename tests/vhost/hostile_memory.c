@@ -362,7 +362,7 @@ static void cut_buffer_case(void)
 		complaint = "the memory cannot be cut";
 	fe_post(&fe, &fe.rings[1], segs, 2);
 	fe_kick_always(&fe.rings[1]);
-	if (fe_reap(&fe.rings[1], &e, 5000, false) != 1)
+	if (fe_reap(&fe.rings[1], &e, FE_TIMEOUT_MS, false) != 1)
 		complaint = "the request does not come back";
 	if (!complaint)
 		complaint = still_serves();

@@ -13,7 +13,7 @@
 
 #include "hostile.h"
 
-#define ANSWER_MS 5000
+#define ANSWER_MS 60000
 
 static struct fe fe;
 

@@ -5,7 +5,7 @@
 
 #include "hostile.h"
 
-#define WAIT_MS 2000
+#define WAIT_MS 60000
 #define STILL_MS 30
 
 enum expect {

@@ -6,7 +6,7 @@
 client=${top_builddir:-build}/tests/vhost/client
 low=$scratch/low up=$scratch/up sock=$scratch/sock
 mkdir "$low" && echo below >"$low/f"
-serve() { timeout 60 "$VENEER" serve "$@" 2>&1 </dev/null; }
+serve() { timeout 120 "$VENEER" serve "$@" 2>&1 </dev/null; }
 layers=(-o "lowerdir=$low,upperdir=$up")
 
 # refused CODE SENTENCE NAME WORD...
@@ -64,7 +64,7 @@ like "$(cat "$scratch/log")" 'without a meaning here: --announce-submounts, modc
 is "$(stat -c %a "$sock")" 600 'the socket is its owner'\''s'
 check 'a client is served' "$client" "$sock" make one
 is "$("$client" "$sock" read f)" below 'a lower file is read'
-is "$(timeout 20 "$VENEER" serve --socket="$sock" -o "lowerdir=$low" 2>&1 | grep -c 'listening there already')" 1 'a second server is refused'
+is "$(timeout 120 "$VENEER" serve --socket="$sock" -o "lowerdir=$low" 2>&1 | grep -c 'listening there already')" 1 'a second server is refused'
 check 'and does not hurt the first' "$client" "$sock" look one
 like "$("$VENEER" stat "$up")" '^upper .*/up$' 'stat tells of the server, though no guest is there'
 like "$("$VENEER" diff "$up")" '^A one$' 'diff sees what the guest made, while it is served'
@@ -106,13 +106,13 @@ if eventually 30 [ -S "$sock" ]; then
 	check 'the next worker is behind it, too' "$client" "$sock" look fenced
 	is "$(status NoNewPrivs) $(status Seccomp)" '1 2' 'with as little'
 	stop 'it ends behind the fence'
-	layers_were=("${layers[@]}")
+	layers_were=("${layers[@]}") made=0
 	for layers in "lowerdir=$low,upperdir=$scratch/fork" "upperdir=$scratch/fork" "lowerdir=$up:$low,upperdir=$scratch/above"; do
 		layers=(-o "$layers")
 		start --sandbox=require
 		check "a client finds what is below in ${layers[1]//$scratch\//}" "$client" "$sock" look fenced
 		is "$("$client" "$sock" read f)" below 'and the lower'
-		check 'and makes something' "$client" "$sock" make "new-$RANDOM"
+		check 'and makes something' "$client" "$sock" make "new-$((++made))"
 		stop 'it ends'
 	done
 	layers=("${layers_were[@]}")

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "frontend.h"
 #include "fuse/vhost_server.h"
 #include "tinyfs.h"
 
-#define WAIT_STEPS 1000
+#define WAIT_STEPS 12000
 #define STEP_US 5000
 
 int server_count(pid_t pid, const char *what)
@@ -75,8 +76,27 @@ static int serve(const struct server *s, const struct server_config *c)
 	return rc ? 5 : 0;
 }
 
+/* Once it has answered somebody everything is there that it keeps: the device, its threads, the sentinel. */
+static int server_measure(struct server *s)
+{
+	struct fe fe;
+	int err = fe_init(&fe);
+
+	if (err)
+		return err;
+	err = fe_connect(&fe, s->path);
+	if (!err)
+		err = fe_get(&fe, VHOST_GET_FEATURES, &fe.features);
+	s->fds = server_count(s->pid, "fd") - 1; /* this connection's */
+	s->threads = server_count(s->pid, "task");
+	fe_fini(&fe);
+	return err;
+}
+
 int server_start(struct server *s, const char *dir, const struct server_config *config)
 {
+	int err;
+
 	*s = (struct server){0};
 	snprintf(s->path, sizeof(s->path), "%s/vhost.sock", dir);
 	fflush(NULL);
@@ -91,10 +111,8 @@ int server_start(struct server *s, const char *dir, const struct server_config *
 	}
 	for (int i = 0; i < WAIT_STEPS && access(s->path, F_OK); i++)
 		usleep(STEP_US);
-	usleep(20 * STEP_US); /* the device and its sentinel */
-	s->fds = server_count(s->pid, "fd");
-	s->threads = server_count(s->pid, "task");
-	return server_lives(s) ? 0 : -ECHILD;
+	err = server_lives(s) ? server_measure(s) : -ECHILD;
+	return err || server_is_idle(s) ? err : -ETIMEDOUT;
 }
 
 bool server_lives(const struct server *s)
