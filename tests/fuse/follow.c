@@ -2,7 +2,9 @@
 /* A worker goes where its client waits, and only then. */
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,22 @@ static int last_cpu(const cpu_set_t *set)
 		if (CPU_ISSET(i, set))
 			return i;
 	return -1;
+}
+
+static char state_of(pid_t pid)
+{
+	char path[64], text[512], *end;
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	if (file)
+		fclose(file);
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] ? end[2] : '?';
 }
 
 /* A process that waits on the last CPU that we may use. */
@@ -41,7 +59,8 @@ static void setup(void)
 		_exit(0);
 	}
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-	usleep(20000); /* it has written and goes to sleep */
+	while (state_of(client) != 'S') /* it has written and goes to sleep; the test's time limit ends a wait in vain */
+		usleep(1000);
 	vf_follow_init(&f);
 }
 

@@ -420,7 +420,7 @@ START_TEST(rollback_dies_at_every_step_and_is_before_or_after)
 		help_create(s, 1, "c");
 		help_close(s);
 		s = help_open("u"); /* what was left is removed in the background */
-		for (int i = 0; i < 1000 && !access(help_path("u/trash"), F_OK); i++)
+		for (int i = 0; i < 6000 && !access(help_path("u/trash"), F_OK); i++)
 			usleep(10000);
 		ck_assert_int_ne(access(help_path("u/trash"), F_OK), 0);
 		help_close(s);

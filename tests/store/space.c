@@ -94,7 +94,7 @@ START_TEST(full_disk_refuses_growth_keeps_what_was_and_recovers)
 		made--;
 	}
 	unlink(help_path("filler"));
-	for (int i = 0; i < 1000 && (rc = create(s, "again")); i++)
+	for (int i = 0; i < 6000 && (rc = create(s, "again")); i++)
 		usleep(10000);
 	ck_assert_int_eq(rc, 0);
 	help_settle(s);

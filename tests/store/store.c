@@ -369,7 +369,7 @@ START_TEST(stale_sizes_come_from_the_data_file_and_strays_are_swept)
 	ck_assert_int_ge(fd, 0);
 	close(fd);
 	for (uint64_t n = 1; n < 100; n++) {
-		for (int tries = 0; n != row.data && tries < 500; tries++) {
+		for (int tries = 0; n != row.data && tries < 6000; tries++) {
 			fd = store_data_open(s, 0, n);
 			if (fd < 0)
 				break;
@@ -460,18 +460,19 @@ START_TEST(dead_data_is_removed_after_the_commit)
 	struct store_config config = { .create = true, .commit_s = 1 };
 	struct store *s = help_open_config(&config, "u");
 	struct store_change c;
-	uint64_t number;
+	uint64_t number, seq;
 	int fd;
 
 	ck_assert_int_eq(store_data_new(s, &number, &fd), 0);
 	close(fd);
 	store_change_init(&c);
 	store_change_data_gone(&c, number);
-	help_commit(s, &c);
+	seq = help_commit(s, &c);
 	fd = store_data_open(s, 0, number);
-	ck_assert_int_ge(fd, 0);
-	close(fd);
-	for (int i = 0; i < 1000 && fd >= 0; i++) {
+	ck_assert(fd >= 0 || store_durable(s) >= seq); /* gone already: the commit was before us */
+	if (fd >= 0)
+		close(fd);
+	for (int i = 0; i < 6000 && fd >= 0; i++) {
 		fd = store_data_open(s, 0, number);
 		if (fd >= 0)
 			close(fd);
@@ -581,7 +582,7 @@ START_TEST(record_becomes_visible_by_itself)
 	struct store *s = help_open("u");
 
 	help_create(s, 1, "a");
-	for (int i = 0; i < 1000 && !help_find(s, 1, "a").found; i++)
+	for (int i = 0; i < 6000 && !help_find(s, 1, "a").found; i++)
 		usleep(10000);
 	ck_assert(help_find(s, 1, "a").found);
 	help_close(s);
@@ -738,7 +739,7 @@ START_TEST(full_index_refuses_growth_and_recovers)
 	int rc = 0;
 
 	fault_arm(FAULT_SQL, 1, ENOSPC, true);
-	for (int i = 0; i < 1000 && rc == 0; i++) {
+	for (int i = 0; i < 6000 && rc == 0; i++) {
 		store_change_init(&c);
 		store_change_seen(&c, 5, "x", 1);
 		rc = store_commit(s, &c, NULL);
@@ -749,7 +750,7 @@ START_TEST(full_index_refuses_growth_and_recovers)
 	c.flags |= STORE_CHANGE_FREES;
 	ck_assert_int_eq(store_commit(s, &c, NULL), 0);
 	fault_disarm_all();
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		store_change_seen(&c, 6, "y", 1);
 		rc = store_commit(s, &c, NULL);
 		if (!rc)
