@@ -131,7 +131,8 @@ mnt() {
 	is_mounted "$dir" || bail "veneer mount $* $dir returned 0 and nothing is mounted: $out"
 }
 
-# mnt_fg MNT OPTION...: the same in the foreground; the server's process id is in $server afterwards.
+# mnt_fg MNT OPTION...: the same in the foreground; the server's process id is in $server afterwards. The mount is there a
+# moment before commands find its server.
 mnt_fg() {
 	local dir=$1
 	shift
@@ -139,7 +140,8 @@ mnt_fg() {
 	"$VENEER" mount -f "$@" "$dir" >"$scratch/server.log" 2>&1 </dev/null &
 	server=$!
 	pids+=("$server")
-	eventually 60 is_mounted "$dir" || bail "veneer mount -f $*: $(cat "$scratch/server.log")"
+	eventually 60 is_mounted "$dir" && eventually 60 timeout 60 "$VENEER" stat "$dir" ||
+		bail "veneer mount -f $*: $(cat "$scratch/server.log")"
 }
 
 # unmnt MNT: unmounts, and waits for the mount and for its server to be gone. umount(8) of a FUSE mount returns before its

@@ -7,7 +7,7 @@ need_root
 need_fuse
 need python3
 
-: "${ROUNDS:=8}"
+: "${ROUNDS:=8}" "${SEED:=1}"
 check "$ROUNDS kills leave the state before or after, and all that was acknowledged" \
-	env VENEER="$VENEER" timeout 600 python3 "$(dirname "$0")/../../scripts/torture" -n "$ROUNDS" ${SEED:+-s "$SEED"} "$scratch"
+	env VENEER="$VENEER" timeout 600 python3 "$(dirname "$0")/../../scripts/torture" -n "$ROUNDS" -s "$SEED" "$scratch"
 finish
