@@ -86,7 +86,7 @@ static bool run_one(int number, const struct vn_check *c, const TTest *test)
 	SRunner *runner = srunner_create(suite);
 	bool passed;
 
-	tcase_set_timeout(tcase, c->timeout_s > 0 ? c->timeout_s : 120);
+	tcase_set_timeout(tcase, c->timeout_s > 0 ? c->timeout_s : 600);
 	tcase_add_checked_fixture(tcase, c->setup, c->teardown);
 	tcase_add_test(tcase, test);
 	suite_add_tcase(suite, tcase);

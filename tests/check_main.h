@@ -19,7 +19,7 @@ struct vn_check {
 	const char *suite;      /* the test's address: FOLDER/NOUN */
 	void (*setup)(void);    /* before each test, in its process; or NULL */
 	void (*teardown)(void); /* after each test that did not fail; or NULL */
-	double timeout_s;       /* per test; 0: 120 (sanitizers and loaded machines are slow) */
+	double timeout_s;       /* per test; 0: 600 (sanitizers and loaded machines are slow) */
 	size_t ntests;
 	const TTest *const *tests;
 };

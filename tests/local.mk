@@ -57,7 +57,7 @@ EXTRA_DIST += $(script_tests) $(e2e_tests) $(vm_tests) $(test_data)
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/tap-driver.sh
 SH_LOG_DRIVER = $(LOG_DRIVER)
 # A script that hangs is ended, and cleans up; its server is ended with it.
-E2E_TIMEOUT = 900
+E2E_TIMEOUT = 1800
 SH_LOG_COMPILER = timeout -k 30 $(E2E_TIMEOUT) bash
 AM_TESTS_ENVIRONMENT = \
 	VENEER='$(abs_top_builddir)/veneer'; export VENEER; \

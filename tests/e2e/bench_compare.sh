@@ -14,7 +14,7 @@ unshare --mount sh -c 'mkdir "$0/m" && mount -t overlay overlay -o "lowerdir=/et
 command -v fuse-overlayfs >/dev/null && systems+=,fuse-overlayfs
 systems+=,veneer
 
-timeout 300 "$top_srcdir/bench/compare" --build "$build" --dir "$scratch" --quick --rounds 1 \
+timeout 1500 "$top_srcdir/bench/compare" --build "$build" --dir "$scratch" --quick --rounds 1 \
 	--systems "$systems" --raw "$scratch/raw" >"$scratch/table" 2>"$scratch/err"
 is "$?" 0 'it ends well'
 diag "$(cat "$scratch/err")"

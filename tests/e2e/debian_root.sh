@@ -25,7 +25,7 @@ tar xpf "$build/tests/e2e/cache/debian.tar" --xattrs --xattrs-include='*' --nume
 in_root() {
 	local dir=$1
 	shift
-	timeout -k 10 400 unshare --mount --pid --fork --kill-child sh -c \
+	timeout -k 10 1200 unshare --mount --pid --fork --kill-child sh -c \
 		'mount -t proc proc "$0/proc" && exec chroot "$0" /usr/bin/env -i HOME=/root \
 			PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"' "$dir" "$@" </dev/null
 }

@@ -26,7 +26,7 @@ one() {
 	mnt "$m" -o "lowerdir=$lowers,upperdir=$scratch/$name.upper,allow_other$option"
 	alike "$at: is what the layers stand for" "$m" "$scratch/$name/merged"
 	# shellcheck disable=SC2086
-	check "$at: operations give the same" timeout 600 \
+	check "$at: operations give the same" timeout 1500 \
 		"$difftree" run -u $flag -s "$VENEER_SEED" -n "$VENEER_OPS" -p 4 "$m" "$scratch/$name/merged"
 	dump "$m" >"$scratch/$name.1"
 	unmnt "$m"
@@ -35,7 +35,7 @@ one() {
 	dump "$m" >"$scratch/$name.2"
 	check "$at: numbers and times survive a remount" diff "$scratch/$name.1" "$scratch/$name.2"
 	# shellcheck disable=SC2086
-	check "$at: goes on after a remount" timeout 600 \
+	check "$at: goes on after a remount" timeout 1500 \
 		"$difftree" run -u $flag -s "$((VENEER_SEED + 1))" -n "$((VENEER_OPS / 3))" -p 2 "$m" "$scratch/$name/merged"
 	unmnt "$m"
 	dump_lowers "$name" >"$scratch/$name.after"

@@ -20,7 +20,7 @@ one() {
 		"lowerdir=$(seq -s: 0 $((n - 1))),upperdir=$scratch/$name.upper,workdir=$scratch/$name.work,redirect_dir=on,index=on,xino=on,metacopy=off" \
 		"$m") 2>/dev/null || { skip "$name: $n layers" 'no overlayfs here'; return; }
 	alike "$name: $n layers are what they stand for" "$m" "$scratch/$name/merged"
-	check "$name: operations give the same" timeout 600 \
+	check "$name: operations give the same" timeout 1500 \
 		"$difftree" run -k -s "$VENEER_SEED" -n "$VENEER_OPS" -p 2 "$m" "$scratch/$name/merged"
 	unmnt "$m"
 }

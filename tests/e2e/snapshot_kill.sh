@@ -9,5 +9,5 @@ need python3
 
 : "${ROUNDS:=8}" "${SEED:=1}"
 check "$ROUNDS kills leave the state before or after, and all that was acknowledged" \
-	env VENEER="$VENEER" timeout 600 python3 "$(dirname "$0")/../../scripts/torture" -n "$ROUNDS" -s "$SEED" "$scratch"
+	env VENEER="$VENEER" timeout 1500 python3 "$(dirname "$0")/../../scripts/torture" -n "$ROUNDS" -s "$SEED" "$scratch"
 finish

@@ -336,7 +336,7 @@ START_TEST(operations_over_snapshots)
 }
 END_TEST
 
-VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_model", .timeout_s = 300}), operations_on_base_files,
+VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_model", .timeout_s = 900}), operations_on_base_files,
 		   every_short_life_of_base_files, operations_between_remounts, operations_over_sealed_deltas,
 		   operations_between_kills, operations_between_kills_at_any_moment,
 		   operations_that_fail_now_and_then,

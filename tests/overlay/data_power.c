@@ -179,5 +179,5 @@ START_TEST(what_was_flushed_survives_power_cuts_on_xfs)
 }
 END_TEST
 
-VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_power", .timeout_s = 580}),
+VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "overlay/data_power", .timeout_s = 1500}),
 		   what_was_flushed_survives_power_cuts_on_ext4, what_was_flushed_survives_power_cuts_on_xfs)
