@@ -80,7 +80,7 @@ out=$(run -q -- sh -c 'sleep 987654 & echo $!')
 check_fails 'what is left in the background ends with the command' kill -0 "$out"
 is "$(grep -c "$scratch" /proc/self/mountinfo)" 0 'nothing is mounted outside'
 
-background "$VENEER" run -q -u layer2 -- sleep 60
+background "$VENEER" run -q -u layer2 -- sleep 600
 eventually 60 test -e layer2/control
 out=$(run -u layer2 -- true 2>&1)
 is $? 1 'a second run in the same layer at once is refused'
@@ -92,7 +92,7 @@ check 'and possible afterwards' run -u layer2 -- true
 # A view does not keep other trees mounted.
 mkdir other other/low other/mnt
 mnt_fg other/mnt -o lowerdir=other/low,upperdir=other/up
-background "$VENEER" run -q -u layer3 -- sleep 60
+background "$VENEER" run -q -u layer3 -- sleep 600
 eventually 60 sh -c "pgrep -P $! -x sleep"
 unmnt other/mnt
 check 'a mount that was there before ends when it is unmounted' eventually 20 not kill -0 "$server"

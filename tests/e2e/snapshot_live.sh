@@ -90,7 +90,7 @@ check 'a copy' "$VENEER" fork --copy up@one copy
 mkdir far && mount -t tmpfs far far && mounts+=("$scratch/far")
 check 'a copy on another file system' "$VENEER" fork --copy up@one far/copy
 check 'which is whole' sh -c '"$1" cat far/copy w1 | cmp - one.w1 && "$1" check far/copy' - "$VENEER"
-umount far
+unmnt far
 check_fails 'a mounted upper is not forked as it is' "$VENEER" fork up now
 unmnt mnt
 mv low moved/low; mv copy moved/copy
