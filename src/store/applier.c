@@ -18,7 +18,8 @@
  * transactions of a few records each.
  *
  * A full disk: the transaction is rolled back, the ballast is given up, and the
- * transaction is tried again; then the dead data files are (room.c). When that
+ * transaction is tried again; then the data files whose removal is on its way, and
+ * those that wait for a flush (room.c). When that
  * fails too the store is stuck, says so to whoever needs space, and tries again
  * every APPLIER_RETRY. Any other failure
  * turns the store read-only; acknowledged records stay in the ring for the next
@@ -171,6 +172,8 @@ static int applier_run(struct store *s, uint64_t head)
 		reserve_release(s);
 		rc = applier_write(s, &end);
 	}
+	if (store_no_space(rc) && stock_remove_now(s))
+		rc = applier_write(s, &end);
 	if (store_no_space(rc) && room_remove_dead(s, &a->batch))
 		rc = applier_write(s, &end);
 	if (rc)

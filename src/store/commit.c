@@ -166,6 +166,8 @@ int store_settle(struct store *s, bool durable)
 		return 0;
 	seq = ring_seq(&s->ring);
 	rc = settle_visible(s, seq);
+	if (store_no_space(rc) && store_make_room(s))
+		rc = settle_visible(s, seq);
 	return rc || !durable ? rc : settle_durable(s, seq);
 }
 

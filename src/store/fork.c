@@ -313,7 +313,8 @@ static int fork_facts(struct fork *f)
 	sqlite3_finalize(st);
 	if (!rc)
 		rc = schema_exec(db, "REPLACE INTO meta SELECT * FROM top.meta WHERE key LIKE 'tree.%' OR"
-				     " key IN ('parents', 'next_ino'); DETACH top");
+				     " key IN ('parents', 'next_ino'); DETACH top;"
+				     " PRAGMA wal_checkpoint(TRUNCATE)"); /* it is read at rest from here on */
 	sqlite3_close(db);
 	return rc;
 }

@@ -215,7 +215,7 @@ static int open_write(struct store *s, const struct store_config *config, struct
 		rc = open_head_slot(s, SCHEMA_READ);
 	for (size_t i = 0; i < config->nparents; i++)
 		at[i]++; /* the head came in front */
-	s->ballast = faccessat(s->dirfd, "reserve", F_OK, 0) == 0;
+	s->ballast = reserve_is_there(s);
 	if (!rc)
 		rc = upper_open_head(s, config, at, err);
 	if (!rc)
@@ -390,25 +390,45 @@ static int close_mark_clean(struct store *s)
 	return rc;
 }
 
-/* The index on its own again, without a log beside it, unless somebody is reading it. */
+/*
+ * The index on its own again, without a log beside it, unless somebody is reading it
+ * or the disk is full: then the log stays, and holds all of it.
+ */
 static int close_index(struct store *s)
 {
 	int rc = writer_checkpoint(&s->writer, true, NULL);
 
-	if (rc == -EBUSY)
+	if (rc == -EBUSY || store_no_space(rc))
 		rc = writer_flush(&s->writer);
 	return rc;
 }
 
+/* What is left to be done when nobody appends any more. */
+static int close_finish(struct store *s)
+{
+	int rc = applier_stop(s);
+
+	stock_stop(s); /* behind the flush, which hands over removals */
+	return rc ? rc : close_mark_clean(s);
+}
+
+/*
+ * On a full disk with a second try, for which everything has been given back that
+ * can be: dead data files, files made in advance, the ballast. If that does not do
+ * either, what was acknowledged stays in the journal, which is flushed.
+ */
 static int close_head(struct store *s)
 {
-	int rc = s->applier.started ? applier_stop(s) : -EBADF;
+	int rc = s->applier.started ? close_finish(s) : -EBADF;
 	int rc2;
 
-	stock_stop(s);
+	if (store_no_space(rc)) {
+		reserve_release(s);
+		rc = close_finish(s);
+	}
+	if (store_no_space(rc) && !s->is_volatile && vn_fdatasync(s->ring.fd))
+		rc = -EIO;
 	reader_close(s->order[0].reader); /* an open read transaction would hold up the checkpoint */
-	if (!rc)
-		rc = close_mark_clean(s);
 	if (!rc)
 		rc = close_index(s);
 	rc2 = writer_fini(&s->writer);

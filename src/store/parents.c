@@ -70,7 +70,9 @@ int upper_rest(const char *path, unsigned wait_ms, struct vn_err *err)
 		if (rc)
 			return vn_steal_fd(&lockfd);
 		if (tries > 3)
-			return vn_err_set(err, -EBUSY, "the upper %s does not come to rest; is something writing to it?",
+			return vn_err_set(err, -EBUSY,
+					  "the upper %s does not come to rest; is its disk full, or something reading "
+					  "its index?",
 					  path);
 		close(vn_steal_fd(&lockfd));
 		rc = upper_clean_up(path, wait_ms, err);

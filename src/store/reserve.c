@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -30,6 +31,13 @@ static int reserve_write(int fd)
 			return -ENOSPC;
 	}
 	return 0;
+}
+
+bool reserve_is_there(const struct store *s)
+{
+	struct stat st;
+
+	return fstatat(s->dirfd, "reserve", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size >= RESERVE_BYTES;
 }
 
 int reserve_make(struct store *s)

@@ -73,7 +73,7 @@ bool store_make_room(struct store *s)
 	if (some && !rc)
 		rc = applier_flush_locked(s);
 	pthread_mutex_unlock(&s->write_lock);
-	if (some)
-		stock_drain(s);
+	if (some || waited)
+		stock_remove_now(s);
 	return (some && !rc) || (waited && !store_failed(s));
 }

@@ -145,6 +145,8 @@ uint64_t numbers_next(struct store *s, struct numbers *n);
 
 /* reserve.c */
 int reserve_make(struct store *s);
+/* False also for what is left of one that was given up. */
+bool reserve_is_there(const struct store *s);
 void reserve_release(struct store *s);
 /* Makes it again where it was given up and there is plenty of space. */
 void reserve_rebuild(struct store *s);

@@ -133,11 +133,14 @@ static void stock_remove_locked(struct store *s)
 
 	k->dead = NULL;
 	k->ndead = k->cap_dead = 0;
+	k->removing = true;
 	pthread_mutex_unlock(&k->lock);
 	for (size_t i = 0; i < n; i++)
 		data_unlink(s->order[0].datafd, dead[i]);
 	free(dead);
 	pthread_mutex_lock(&k->lock);
+	k->removing = false;
+	pthread_cond_broadcast(&k->idle);
 }
 
 struct stock_sweep {
@@ -257,8 +260,10 @@ void stock_stop(struct store *s)
 {
 	struct stock *k = &s->stock;
 
-	if (!k->started)
+	if (!k->started) {
+		stock_remove_now(s);
 		return;
+	}
 	pthread_mutex_lock(&k->lock);
 	__atomic_store_n(&k->stop, true, __ATOMIC_RELAXED);
 	pthread_cond_signal(&k->wake);
@@ -295,6 +300,23 @@ void stock_remove(struct store *s, const uint64_t *numbers, size_t n)
 	}
 	pthread_cond_signal(&k->wake);
 	pthread_mutex_unlock(&k->lock);
+}
+
+bool stock_remove_now(struct store *s)
+{
+	struct stock *k = &s->stock;
+	bool some = false;
+
+	pthread_mutex_lock(&k->lock);
+	while (k->removing || k->ndead) {
+		some = true;
+		if (k->removing)
+			pthread_cond_wait(&k->idle, &k->lock);
+		else
+			stock_remove_locked(s);
+	}
+	pthread_mutex_unlock(&k->lock);
+	return some;
 }
 
 void stock_drain(struct store *s)

@@ -28,6 +28,7 @@ struct stock {
 	pthread_mutex_t lock;
 	pthread_cond_t wake, idle;
 	bool stop, busy;
+	bool removing; /* the thread unlinks what it took from `dead` */
 	struct stock_file files[STOCK_MAX];
 	size_t nfiles;
 	size_t want;      /* how many to keep; grows as they are used up */
@@ -41,11 +42,19 @@ struct stock {
 
 void stock_init(struct stock *k);
 int stock_start(struct store *s);
-/* Waits for pending removals, removes the unused files, stops the thread. */
+/*
+ * Waits for pending removals, removes the unused files, stops the thread. May be called again, for removals that were
+ * handed over since.
+ */
 void stock_stop(struct store *s);
 void stock_fini(struct stock *k);
 /* Hands numbers over for removal. Forgets them when there is no memory: the next sweep finds them. */
 void stock_remove(struct store *s, const uint64_t *numbers, size_t n);
+/*
+ * Removes here and now what was handed over and has not been. True: there was something. Waits for the disk and for
+ * nobody who waits for a lock, so write_lock may be held.
+ */
+bool stock_remove_now(struct store *s);
 /* Waits until all removals handed over are done. */
 void stock_drain(struct store *s);
 /* Remembers that the directory of a new data file is to be flushed. */

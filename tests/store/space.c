@@ -2,8 +2,12 @@
 /* A full disk: growth is refused before it happens, giving back works, space brings everything back. Needs mount(2). */
 #include "help.h"
 
+#include "store/fault.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -247,7 +251,110 @@ START_TEST(killed_after_a_removal_with_the_ballast_used_up)
 }
 END_TEST
 
-VN_CHECK_MAIN("store/space", full_disk_refuses_growth_keeps_what_was_and_recovers,
+enum full_close { CLOSE_AT_ONCE, CLOSE_APPLIED, CLOSE_FLUSHED };
+
+/* Nothing but the file that is removed gives room for the end. */
+static void close_on_full_disk(enum full_close how)
+{
+	struct store_config config = { .create = true, .journal_size = 512 << 10, .commit_s = 3600 };
+	uint64_t number, ino;
+	struct store *s;
+
+	s = help_open_config(&config, "u");
+	number = create_big(s, "big", &ino);
+	use_up(s);
+	remove_big(s, "big", ino, number);
+	if (how != CLOSE_AT_ONCE)
+		help_settle(s);
+	if (how == CLOSE_FLUSHED)
+		ck_assert_int_eq(store_settle(s, true), 0);
+	help_close(s);
+	s = help_open_config(&config, "u");
+	ck_assert(!help_find(s, 1, "big").found);
+	help_close(s);
+}
+
+START_TEST(closing_on_a_full_disk_has_the_room_of_what_was_removed)
+{
+	static const enum full_close ways[] = { CLOSE_AT_ONCE, CLOSE_APPLIED, CLOSE_FLUSHED };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		if (!small_disk("16m"))
+			vn_check_skip("cannot mount a tmpfs here");
+		close_on_full_disk(ways[i]);
+		umount(disk);
+	}
+}
+END_TEST
+
+/* The value of a fact as the index on the disk has it, whoever may be using it. */
+static int fact(const char *key)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	int value = -1;
+
+	ck_assert_int_eq(sqlite3_open_v2(help_path("u/index.db"), &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key = ?1", -1, &st, NULL), SQLITE_OK);
+	sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		value = sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return value;
+}
+
+START_TEST(closing_tries_again_with_the_room_of_the_ballast)
+{
+	struct store *s = help_open("u");
+	struct stat st;
+
+	help_create(s, 1, "a");
+	help_settle(s);
+	fault_arm(FAULT_COMMIT, 1, ENOSPC, false);
+	help_close(s);
+	ck_assert_int_eq(fact("clean"), 1);
+	ck_assert_int_eq(stat(help_path("u/reserve"), &st), 0);
+	ck_assert_int_eq(st.st_size, 0);
+}
+END_TEST
+
+START_TEST(ballast_that_was_given_up_is_made_again_after_an_opening)
+{
+	struct stat st = { .st_size = 0 };
+	struct store *s;
+
+	help_close(help_open("u"));
+	ck_assert_int_eq(truncate(help_path("u/reserve"), 0), 0);
+	s = help_open("u");
+	help_create(s, 1, "a");
+	for (int i = 0; i < 6000 && st.st_size == 0; i++) {
+		usleep(10000);
+		ck_assert_int_eq(stat(help_path("u/reserve"), &st), 0);
+	}
+	ck_assert_int_gt(st.st_size, 0);
+	help_close(s);
+}
+END_TEST
+
+START_TEST(index_that_finds_no_room_at_the_end_stays_in_its_log)
+{
+	struct store *s = help_open("u");
+
+	help_create(s, 1, "a");
+	fault_arm(FAULT_CHECKPOINT, 1, ENOSPC, true);
+	help_close(s);
+	fault_disarm_all();
+	ck_assert_int_eq(fact("clean"), 1);
+	s = help_open("u");
+	ck_assert(help_find(s, 1, "a").found);
+	help_close(s);
+}
+END_TEST
+
+VN_CHECK_MAIN("store/space", closing_on_a_full_disk_has_the_room_of_what_was_removed,
+	      closing_tries_again_with_the_room_of_the_ballast, index_that_finds_no_room_at_the_end_stays_in_its_log,
+	      ballast_that_was_given_up_is_made_again_after_an_opening, full_disk_refuses_growth_keeps_what_was_and_recovers,
 	      removal_helps_when_the_ballast_is_used_up, killed_after_a_removal_with_the_ballast_used_up,
 	      upper_that_was_killed_on_a_full_disk_opens_again,
 	      new_upper_on_a_full_disk_is_refused_with_a_sentence)
