@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Forks: uppers whose chain leads into the deltas of another upper. The origin
- * keeps refs/ID for each fork (ID is the fork's identity): the fork's path, then
- * one line per delta it needs. A delta that is needed is not removed.
- *
- * Who forks writes the refs and then looks whether the deltas are there; who
- * removes deltas takes them out of the chain and then looks at the refs. So one
- * of two that meet sees the other. The fork is built beside its place and
- * renamed: dying before that leaves DIR.fork, and refs that keep deltas longer
- * than needed.
+ * Forks: uppers whose chain leads into the deltas of another upper, which knows
+ * of them by its refs (refs.h). A fork is built beside its place and renamed
+ * (fork_place.c): dying before that leaves a hidden directory, and refs that keep
+ * deltas longer than needed.
  */
 #include "store/data.h"
 #include "store/fault.h"
 #include "store/head.h"
+#include "store/refs.h"
 #include "store/sqlerr.h"
 
 #include "base/clock.h"
@@ -21,50 +17,18 @@
 #include "base/scope.h"
 
 #include <inttypes.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-
-#define FORK_REF_MAX (1u << 20)
-
-static bool fork_ref_has(int refsfd, const char *name, uint64_t delta)
-{
-	vn_autofree char *text = NULL;
-	char line[32];
-	size_t len;
-
-	if (vn_read_file_at(refsfd, name, FORK_REF_MAX, &text, &len))
-		return true; /* what cannot be read is needed */
-	snprintf(line, sizeof(line), "\n%016" PRIx64 "\n", delta);
-	return strstr(text, line) != NULL;
-}
-
-bool fork_refers(int dirfd, uint64_t delta)
-{
-	int fd = openat(dirfd, "refs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	vn_autoclosedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return fd >= 0 || errno != ENOENT;
-	}
-	while ((e = readdir(d))) {
-		if (*e->d_name != '.' && fork_ref_has(fd, e->d_name, delta))
-			return true;
-	}
-	return false;
-}
 
 /* ---- making one ---- */
 
 struct fork {
 	const struct store_fork *given;
 	char *origin;     /* the origin's path */
-	char *place;      /* where it will be, for people who read the refs */
+	char *place;      /* where it will be */
 	char *temp;       /* where the fork is built; renamed to its place at the end */
+	int lockfd;       /* of temp */
 	struct chain chain; /* what it will stand on; paths filled in */
 	char *top;        /* directory of the delta on top */
 	char id[17];      /* of the fork, names its refs */
@@ -73,6 +37,8 @@ struct fork {
 static void fork_fini(struct fork *f)
 {
 	chain_fini(&f->chain);
+	if (f->lockfd >= 0)
+		close(f->lockfd);
 	free(f->origin);
 	free(f->temp);
 	free(f->place);
@@ -112,80 +78,7 @@ static int fork_read_chain(struct fork *f, struct vn_err *err)
 	return rc ? vn_err_sys(err, rc, "cannot read %s/chain", f->origin) : 0;
 }
 
-/* ---- refs ---- */
-
-/* The upper in whose deltas/ a directory lies; malloc()ed. */
-static char *fork_owner(const char *delta)
-{
-	char *owner = strdup(delta);
-	char *cut = owner ? strstr(owner, "/deltas/") : NULL;
-
-	while (cut && strstr(cut + 1, "/deltas/"))
-		cut = strstr(cut + 1, "/deltas/");
-	if (cut)
-		*cut = '\0';
-	return owner;
-}
-
-/* The deltas of `owner` that the fork needs, behind its path. */
-static int fork_ref_text(const struct fork *f, const char *owner, char **text)
-{
-	size_t len;
-	FILE *out = open_memstream(text, &len);
-
-	if (!out)
-		return -ENOMEM;
-	fprintf(out, "%s\n", f->place);
-	for (size_t i = 0; i < f->chain.n; i++) {
-		vn_autofree char *of = fork_owner(f->chain.entries[i].path);
-
-		if (of && !strcmp(of, owner))
-			fprintf(out, "%016" PRIx64 "\n", f->chain.entries[i].id);
-	}
-	return fclose(out) ? -ENOMEM : 0;
-}
-
-static int fork_ref_write(const struct fork *f, const char *owner)
-{
-	vn_autofree char *text = NULL;
-	vn_autoclose int dirfd = open(owner, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	vn_autoclose int refsfd = -1;
-	int rc = dirfd < 0 ? -errno : fork_ref_text(f, owner, &text);
-
-	if (!rc && mkdirat(dirfd, "refs", 0700) < 0 && errno != EEXIST)
-		rc = -errno;
-	if (!rc && (refsfd = openat(dirfd, "refs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
-		rc = -errno;
-	if (!rc)
-		rc = vn_write_file_at(refsfd, f->id, text, strlen(text), 0600);
-	return rc ? rc : vn_fsync(dirfd);
-}
-
-static void fork_ref_remove(const struct fork *f, const char *owner)
-{
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/refs/%s", owner, f->id) < (int)sizeof(path))
-		unlink(path);
-}
-
-/* In every upper whose deltas it needs, or nowhere. */
-static int fork_refs(const struct fork *f, bool remove)
-{
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < f->chain.n; i++) {
-		vn_autofree char *owner = fork_owner(f->chain.entries[i].path);
-
-		if (!owner)
-			rc = -ENOMEM;
-		else if (remove)
-			fork_ref_remove(f, owner);
-		else
-			rc = fork_ref_write(f, owner);
-	}
-	return rc;
-}
+/* ---- what it stands on ---- */
 
 static bool fork_in_chain(const char *owner, uint64_t id)
 {
@@ -211,7 +104,7 @@ static int fork_check_deltas(const struct fork *f)
 {
 	for (size_t i = 0; i < f->chain.n; i++) {
 		const struct chain_entry *e = &f->chain.entries[i];
-		vn_autofree char *owner = fork_owner(e->path);
+		vn_autofree char *owner = refs_owner(e->path);
 
 		if (!owner)
 			return -ENOMEM;
@@ -333,14 +226,24 @@ static int fork_id(struct fork *f)
 	return rc;
 }
 
+static struct refs_fork fork_ref(const struct fork *f)
+{
+	return (struct refs_fork){ .id = f->id, .place = f->place, .chain = &f->chain };
+}
+
 static int fork_build(struct fork *f, struct vn_err *err)
 {
 	struct store_config config = { .upper = f->temp, .create = true };
+	struct refs_fork ref = fork_ref(f);
 	struct store *s = NULL;
 	vn_autoclose int dirfd = -1;
 	int rc;
 
-	head_remove_tree(AT_FDCWD, f->temp);
+	f->lockfd = fork_begin_building(f->temp);
+	if (f->lockfd < 0)
+		return f->lockfd == -EBUSY ?
+			       vn_err_set(err, -EBUSY, "the fork %s is being made by another process", f->given->dir) :
+			       vn_err_sys(err, f->lockfd, "cannot make the fork %s", f->given->dir);
 	rc = store_open(&config, &s, err);
 	if (rc)
 		return rc;
@@ -352,7 +255,7 @@ static int fork_build(struct fork *f, struct vn_err *err)
 	if (!rc && (dirfd = open(f->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		rc = -errno;
 	if (!rc)
-		rc = f->given->copy ? fork_copy_all(f, dirfd) : fork_refs(f, false);
+		rc = f->given->copy ? fork_copy_all(f, dirfd) : refs_write(&ref);
 	if (!rc && !f->given->copy)
 		rc = fork_check_deltas(f);
 	if (!rc)
@@ -365,11 +268,11 @@ static int fork_build(struct fork *f, struct vn_err *err)
 /* The moment at which the fork exists. */
 static int fork_place(struct fork *f, struct vn_err *err)
 {
-	vn_autofree char *copy = strdup(f->given->dir);
-	vn_autoclose int parent = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	vn_autofree char *name = strndup(f->place, (size_t)(strrchr(f->place, '/') + 1 - f->place));
+	vn_autoclose int parent = name ? open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	int rc = fault_hit(FAULT_STEP);
 
-	if (!rc && rename(f->temp, f->given->dir) < 0)
+	if (!rc && rename(f->temp, f->place) < 0)
 		rc = -errno;
 	if (rc == -ENOTEMPTY || rc == -EEXIST || rc == -ENOTDIR)
 		return vn_err_set(err, rc, "%s exists already; name a new directory for the fork", f->given->dir);
@@ -394,45 +297,51 @@ static int fork_seal(const struct store_fork *given, char name[64], struct vn_er
 	return rc || !rc2 ? rc : vn_err_sys(err, rc2, "cannot close the upper %s", given->origin);
 }
 
-/* malloc()ed; the last component need not exist. */
-static char *fork_absolute(const char *dir)
+/* What it did not come to. The lock is held, so it is nobody else's. */
+static void fork_undo(struct fork *f)
 {
-	vn_autofree char *here = getcwd(NULL, 0);
-	char *path = NULL;
+	struct refs_fork ref = fork_ref(f);
 
-	if (*dir == '/' || !here)
-		return strdup(dir);
-	return asprintf(&path, "%s/%s", here, dir) < 0 ? NULL : path;
+	if (f->lockfd < 0)
+		return;
+	if (*f->id && !f->given->copy)
+		refs_remove(&ref);
+	head_remove_tree(AT_FDCWD, f->temp);
+}
+
+static int fork_run(struct fork *f, struct vn_err *err)
+{
+	int rc;
+
+	f->origin = realpath(f->given->origin, NULL);
+	if (!f->origin)
+		return vn_err_sys(err, -errno, "cannot find the upper %s", f->given->origin);
+	f->temp = fork_building(f->place);
+	if (!f->temp)
+		return -ENOMEM;
+	rc = fork_read_chain(f, err);
+	if (!rc)
+		rc = fork_build(f, err);
+	if (!rc)
+		rc = fork_place(f, err);
+	if (rc)
+		fork_undo(f);
+	return rc;
 }
 
 int store_fork(const struct store_fork *given, struct vn_err *err)
 {
 	struct store_fork to = *given;
-	struct fork f = { .given = &to };
+	struct fork f = { .given = &to, .lockfd = -1 };
 	char name[64];
-	int rc = given->snapshot ? 0 : fork_seal(given, name, err);
+	int rc = fork_check_place(given->dir, &f.place, err); /* before anything is sealed for it */
 
-	if (rc)
-		return rc;
-	if (!given->snapshot)
+	if (!rc && !given->snapshot) {
+		rc = fork_seal(given, name, err);
 		to.snapshot = name;
-	chain_init(&f.chain);
-	f.origin = realpath(given->origin, NULL);
-	if (!f.origin)
-		return vn_err_sys(err, -errno, "cannot find the upper %s", given->origin);
-	if (asprintf(&f.temp, "%s.fork", given->dir) < 0)
-		f.temp = NULL;
-	f.place = fork_absolute(given->dir);
-	rc = f.temp && f.place ? fork_read_chain(&f, err) : -ENOMEM;
-	if (!rc)
-		rc = fork_build(&f, err);
-	if (!rc)
-		rc = fork_place(&f, err);
-	if (rc && f.temp) {
-		if (*f.id && !given->copy)
-			fork_refs(&f, true);
-		head_remove_tree(AT_FDCWD, f.temp);
 	}
+	if (!rc)
+		rc = fork_run(&f, err);
 	fork_fini(&f);
 	return rc;
 }

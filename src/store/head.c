@@ -3,6 +3,7 @@
 
 #include "store/data.h"
 #include "store/fault.h"
+#include "store/refs.h"
 #include "store/sqlerr.h"
 
 #include "base/clock.h"
@@ -197,7 +198,7 @@ int head_discard(int dirfd, uint64_t id)
 {
 	char from[48], to[48];
 
-	if (fork_refers(dirfd, id))
+	if (refs_need(dirfd, id))
 		return 0;
 	snprintf(from, sizeof(from), "deltas/%016" PRIx64, id);
 	snprintf(to, sizeof(to), "trash/%016" PRIx64, id);

@@ -15,6 +15,7 @@ libstore_la_SOURCES = \
 	src/store/fault.c src/store/fault.h \
 	src/store/head.c src/store/head.h \
 	src/store/fork.c \
+	src/store/fork_place.c \
 	src/store/layout.c \
 	src/store/merge.c src/store/merge.h \
 	src/store/merge_bytes.c \
@@ -29,6 +30,7 @@ libstore_la_SOURCES = \
 	src/store/recover.c \
 	src/store/repair.c \
 	src/store/replay.c \
+	src/store/refs.c src/store/refs.h \
 	src/store/requests.c src/store/requests.h \
 	src/store/reserve.c \
 	src/store/ring.c src/store/ring.h \

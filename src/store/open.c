@@ -4,6 +4,7 @@
 #include "store/state.h"
 
 #include "store/fault.h"
+#include "store/refs.h"
 #include "store/sqlerr.h"
 
 #include "base/clock.h"
@@ -222,7 +223,11 @@ static int open_write(struct store *s, const struct store_config *config, struct
 		rc = open_chain(s, config->nparents, err);
 	if (!rc)
 		rc = recover_head(s, err);
-	return rc ? rc : open_threads(s, err);
+	if (!rc)
+		rc = open_threads(s, err);
+	if (!rc)
+		refs_renew(s);
+	return rc;
 }
 
 /*

@@ -211,9 +211,20 @@ struct delta *store_delta(struct store *s, uint64_t id);
 int store_add_alias(struct store *s, uint64_t from, uint64_t to);
 void delta_fini(struct delta *d);
 
-/* fork.c */
-/* Does a fork of this upper need the sealed delta? */
-bool fork_refers(int dirfd, uint64_t delta);
+/* fork_place.c */
+/* The path of a directory that need not exist, from the root; malloc()ed, NULL: no memory. */
+char *fork_absolute(const char *dir);
+/* The same without symlinks in it; what it lies in has to exist. malloc()ed, NULL with a sentence. */
+char *fork_real(const char *dir, struct vn_err *err);
+/* Where the fork for an absolute place is built; malloc()ed, NULL: no memory. */
+char *fork_building(const char *place);
+/*
+ * Can a fork be put there? *place: its path, as fork_real(). -EEXIST: something is there; -EINVAL: it would lie in an
+ * upper, or has no name.
+ */
+int fork_check_place(const char *dir, char **place, struct vn_err *err);
+/* Makes the directory to build in, and empties and locks it. Returns a descriptor that holds the lock. -EBUSY: another builds. */
+int fork_begin_building(const char *path);
 
 /* chain.c */
 /* Opens the sealed deltas of an upper behind what is there. */

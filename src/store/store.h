@@ -333,7 +333,8 @@ int store_snapshot_delete(struct store *s, const char *name, struct vn_err *err)
  * Makes a new upper over what is sealed in another one, in constant time: it
  * reads the origin's deltas where they are (`copy`: has its own). The origin may
  * be served meanwhile when a snapshot is named; without one its head is sealed
- * first, so it must be free. -EEXIST, -ENOTEMPTY: `dir` is there and not empty.
+ * first, so it must be free. -EEXIST, -ENOTEMPTY: `dir` is there and not empty;
+ * -EINVAL: it would lie inside an upper; -EBUSY: another process makes it.
  */
 struct store_fork {
 	const char *origin;   /* an upper */
@@ -342,6 +343,26 @@ struct store_fork {
 	bool copy;
 };
 int store_fork(const struct store_fork *fork, struct vn_err *err);
+
+enum store_fork_state {
+	STORE_FORK_THERE,      /* in its place, or that cannot be told */
+	STORE_FORK_BEING_MADE, /* or its making was cut short */
+	STORE_FORK_AWAY,       /* not in its place: removed, moved, or its disk is not mounted */
+};
+struct store_fork_info {
+	const char *id;    /* its identity, 16 hex digits */
+	const char *place; /* where it was last opened; NULL: what is recorded of it cannot be read */
+	size_t deltas;     /* of this upper that it needs */
+	enum store_fork_state state;
+};
+/* Calls fn with each fork of an upper, in no order; fn returns non-zero to stop, which is returned. */
+typedef int (*store_fork_fn)(void *arg, const struct store_fork_info *info);
+int store_forks(const char *upper, store_fork_fn fn, void *arg, struct vn_err *err);
+/*
+ * Forgets a fork that was removed: what only it needed of the upper goes, now or when the upper is next opened. dir:
+ * where it was. -EBUSY: it is there; -ENOENT: not known.
+ */
+int store_fork_forget(const char *upper, const char *dir, struct vn_err *err);
 typedef int (*store_delta_fn)(void *arg, const struct store_delta_info *info);
 uint64_t store_newest(struct store *s);               /* id of the newest sealed delta; 0: there is none */
 bool store_has_delta(struct store *s, uint64_t id); /* among the sealed ones */
