@@ -17,9 +17,10 @@
  * where the ring ended when it began, lest it follow a busy server with
  * transactions of a few records each.
  *
- * A full disk: the transaction is rolled back, the ballast is given up, and the
- * transaction is tried again; then the data files whose removal is on its way, and
- * those that wait for a flush (room.c). When that
+ * A full disk: the transaction is rolled back, the log is moved into the index so
+ * that it begins anew in the space it has, and the transaction is tried again; then
+ * the ballast is given up, then the data files whose removal is on its way, and those
+ * that wait for a flush (room.c). When that
  * fails too the store is stuck, says so to whoever needs space, and tries again
  * every APPLIER_RETRY. Any other failure
  * turns the store read-only; acknowledged records stay in the ring for the next
@@ -40,6 +41,7 @@
 #define APPLIER_LINGER (2 * VN_NS_PER_SEC)     /* of quiet before the thread sleeps without a limit */
 #define APPLIER_RUN ((size_t)RECORD_MAX * 2)   /* bytes of records in one transaction, at most */
 #define APPLIER_LOG_PAGES 8192                 /* a log of this many pages is checkpointed even when busy */
+#define APPLIER_LOG_TIGHT 256                  /* the same while the disk is so full that there is no ballast */
 
 /* ---- one transaction ---- */
 
@@ -155,7 +157,32 @@ static void applier_stuck(struct store *s, bool stuck)
 	pthread_mutex_unlock(&s->ring.lock);
 }
 
-/* One run of records, with the ballast's help when the disk is full. */
+bool applier_shrink_log(struct store *s)
+{
+	reader_relax(s->order[0].reader);
+	return !writer_checkpoint(&s->writer, false, NULL);
+}
+
+/* With ever more help when the disk is full. */
+static int applier_write_with_room(struct store *s, const struct applier_run *end)
+{
+	int rc = applier_write(s, end);
+
+	if (store_no_space(rc) && applier_shrink_log(s))
+		rc = applier_write(s, end);
+	if (store_no_space(rc) && s->ballast) {
+		reserve_release(s);
+		applier_shrink_log(s);
+		rc = applier_write(s, end);
+	}
+	if (store_no_space(rc) && stock_remove_now(s))
+		rc = applier_write(s, end);
+	if (store_no_space(rc) && room_remove_dead(s, &s->applier.batch))
+		rc = applier_write(s, end);
+	return rc;
+}
+
+/* One run of records. */
 static int applier_run(struct store *s, uint64_t head)
 {
 	struct applier *a = &s->applier;
@@ -167,20 +194,14 @@ static int applier_run(struct store *s, uint64_t head)
 	if (rc)
 		return rc;
 	batch_sort(&a->batch);
-	rc = applier_write(s, &end);
-	if (store_no_space(rc) && s->ballast) {
-		reserve_release(s);
-		rc = applier_write(s, &end);
-	}
-	if (store_no_space(rc) && stock_remove_now(s))
-		rc = applier_write(s, &end);
-	if (store_no_space(rc) && room_remove_dead(s, &a->batch))
-		rc = applier_write(s, &end);
+	rc = applier_write_with_room(s, &end);
 	if (rc)
 		return rc;
 	applier_keep_dead(a);
 	applier_publish(s, &end);
 	applier_stuck(s, false);
+	if (!s->ballast && s->writer.log_pages > APPLIER_LOG_TIGHT && applier_shrink_log(s))
+		s->writer.log_pages = 0;
 	return 0;
 }
 

@@ -93,17 +93,36 @@ static bool place_is_upper(const char *dir)
 	return place_has(dir, "lock") && (place_has(dir, "index.db") || place_has(dir, "chain"));
 }
 
-/* The upper that a directory lies in, which is cut down to it; false: none. */
-static bool place_in_upper(char *dir)
+/* Cuts the last component off an absolute path, which ends as "". */
+static void place_up(char *path)
 {
-	for (char *end; *dir; *end = '\0') {
+	*strrchr(path, '/') = '\0';
+}
+
+static int place_check_outside(const char *place, const char *given, struct vn_err *err)
+{
+	vn_autofree char *dir = strdup(place);
+
+	if (!dir)
+		return -ENOMEM;
+	for (place_up(dir); *dir; place_up(dir)) {
 		if (place_is_upper(dir))
-			return true;
-		end = strrchr(dir, '/');
-		if (!end)
-			break;
+			return vn_err_set(err, -EINVAL, "%s would lie inside the upper %s; name a directory outside of it",
+					  given, dir);
 	}
-	return false;
+	return 0;
+}
+
+static int place_check_writable(const char *place, const char *given, struct vn_err *err)
+{
+	vn_autofree char *dir = strdup(place);
+
+	if (!dir)
+		return -ENOMEM;
+	place_up(dir);
+	if (faccessat(AT_FDCWD, *dir ? dir : "/", W_OK | X_OK, AT_EACCESS) < 0)
+		return vn_err_sys(err, -errno, "cannot make the fork %s", given);
+	return 0;
 }
 
 /* An empty directory can be given, as a new layer can be made in one. */
@@ -126,23 +145,18 @@ static int place_check_free(const char *place, const char *given, struct vn_err 
 int fork_check_place(const char *dir, char **place, struct vn_err *err)
 {
 	vn_autofree char *real = fork_real(dir, err);
-	vn_autofree char *parent = real ? strndup(real, (size_t)(strrchr(real, '/') - real)) : NULL;
 	int rc;
 
-	if (!parent)
+	if (!real)
 		return err && err->code ? err->code : -ENOENT;
 	rc = place_check_free(real, dir, err);
-	if (rc)
-		return rc;
-	if (place_in_upper(parent))
-		return vn_err_set(err, -EINVAL, "%s would lie inside the upper %s; name a directory outside of it", dir,
-				  parent);
-	strcpy(parent, real);
-	*strrchr(parent, '/') = '\0';
-	if (faccessat(AT_FDCWD, *parent ? parent : "/", W_OK | X_OK, AT_EACCESS) < 0)
-		return vn_err_sys(err, -errno, "cannot make the fork %s", dir);
-	*place = vn_steal_ptr(&real);
-	return 0;
+	if (!rc)
+		rc = place_check_outside(real, dir, err);
+	if (!rc)
+		rc = place_check_writable(real, dir, err);
+	if (!rc)
+		*place = vn_steal_ptr(&real);
+	return rc;
 }
 
 /* Is it still the directory of that name, and not one that has been put into its place? */

@@ -403,6 +403,8 @@ static int close_index(struct store *s)
 {
 	int rc = writer_checkpoint(&s->writer, true, NULL);
 
+	if (store_no_space(rc) && reserve_release_last(s))
+		rc = writer_checkpoint(&s->writer, true, NULL);
 	if (rc == -EBUSY || store_no_space(rc))
 		rc = writer_flush(&s->writer);
 	return rc;
@@ -427,13 +429,14 @@ static int close_head(struct store *s)
 	int rc = s->applier.started ? close_finish(s) : -EBADF;
 	int rc2;
 
+	reader_close(s->order[0].reader); /* an open read transaction would hold up the checkpoint */
 	if (store_no_space(rc)) {
-		reserve_release(s);
+		reserve_release_last(s);
+		applier_shrink_log(s);
 		rc = close_finish(s);
 	}
 	if (store_no_space(rc) && !s->is_volatile && vn_fdatasync(s->ring.fd))
 		rc = -EIO;
-	reader_close(s->order[0].reader); /* an open read transaction would hold up the checkpoint */
 	if (!rc)
 		rc = close_index(s);
 	rc2 = writer_fini(&s->writer);

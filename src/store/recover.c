@@ -187,7 +187,7 @@ static int recover_transaction(struct store *s, struct batch *b, uint64_t applie
 	return rc;
 }
 
-/* With a second try on the space of the ballast, and a third on that of the files that it removes. */
+/* With more tries, on the space of the ballast and on that of the files that it removes. */
 static int recover_commit(struct store *s, struct batch *b, uint64_t applied)
 {
 	int rc = recover_transaction(s, b, applied);
@@ -196,6 +196,8 @@ static int recover_commit(struct store *s, struct batch *b, uint64_t applied)
 		reserve_release(s);
 		rc = recover_transaction(s, b, applied);
 	}
+	if (store_no_space(rc) && reserve_release_last(s))
+		rc = recover_transaction(s, b, applied);
 	if (store_no_space(rc) && b && room_remove_replayed(s, b))
 		rc = recover_transaction(s, b, applied);
 	return rc;

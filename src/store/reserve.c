@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The ballast: 8 MiB that are given up when the index finds the disk full, since
- * even deleting rows needs space (J9), and taken again when there is plenty.
+ * even deleting rows needs space (J9), and taken again when there is plenty. The
+ * last MiB of it is kept for the end and for the next opening, so that an upper that
+ * has used the rest up, on a disk that is full to the last byte, comes to rest.
  */
 #include "store/state.h"
 
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #define RESERVE_BYTES ((off_t)8 << 20)
+#define RESERVE_LAST ((off_t)1 << 20) /* of them, for the end */
 
 /* For file systems that cannot allocate ahead: bytes that do not compress to nothing. */
 static int reserve_write(int fd)
@@ -55,13 +58,28 @@ int reserve_make(struct store *s)
 	return rc;
 }
 
-void reserve_release(struct store *s)
+/* True: it was longer. */
+static bool reserve_cut(struct store *s, off_t size)
 {
 	vn_autoclose int fd = openat(s->dirfd, "reserve", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
 
-	if (fd >= 0 && ftruncate(fd, 0) < 0)
-		unlinkat(s->dirfd, "reserve", 0);
 	s->ballast = false;
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= size)
+		return false;
+	if (ftruncate(fd, size) < 0)
+		unlinkat(s->dirfd, "reserve", 0);
+	return true;
+}
+
+void reserve_release(struct store *s)
+{
+	reserve_cut(s, RESERVE_LAST);
+}
+
+bool reserve_release_last(struct store *s)
+{
+	return reserve_cut(s, 0);
 }
 
 void reserve_rebuild(struct store *s)

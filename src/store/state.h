@@ -126,6 +126,8 @@ void applier_kick(struct store *s);
 void applier_appended(struct store *s);
 /* Applies all records that are in the ring. write_lock held. */
 int applier_drain_locked(struct store *s);
+/* Moves the log into the index, for the room it takes. False: not all of it. write_lock held, no transaction. */
+bool applier_shrink_log(struct store *s);
 /* Flushes the index's log and reclaims ring space. write_lock held. */
 int applier_flush_locked(struct store *s);
 
@@ -147,7 +149,10 @@ uint64_t numbers_next(struct store *s, struct numbers *n);
 int reserve_make(struct store *s);
 /* False also for what is left of one that was given up. */
 bool reserve_is_there(const struct store *s);
+/* Gives it up but for its last part. */
 void reserve_release(struct store *s);
+/* That too: for coming to rest, and for opening again. False: there was nothing. */
+bool reserve_release_last(struct store *s);
 /* Makes it again where it was given up and there is plenty of space. */
 void reserve_rebuild(struct store *s);
 

@@ -229,6 +229,11 @@ int upper_open_head(struct store *s, const struct store_config *config, const si
 	sqlite3 *db = NULL;
 	int rc = upper_head_db(s, config, at, &db, err);
 
+	if (store_no_space(rc) && reserve_release_last(s)) {
+		sqlite3_close(db);
+		db = NULL;
+		rc = upper_head_db(s, config, at, &db, err);
+	}
 	if (!rc)
 		rc = upper_head_meta(s, db, err);
 	if (!rc)

@@ -319,6 +319,26 @@ START_TEST(closing_tries_again_with_the_room_of_the_ballast)
 }
 END_TEST
 
+START_TEST(layer_on_a_disk_that_is_full_to_the_last_byte_comes_to_rest_and_opens)
+{
+	struct store_config config = { .create = true, .journal_size = 512 << 10, .commit_s = 3600 };
+	struct store *s;
+
+	if (!small_disk("16m"))
+		vn_check_skip("cannot mount a tmpfs here");
+	s = help_open_config(&config, "u");
+	fill();
+	ck_assert_int_eq(create(s, "a"), 0);
+	help_settle(s);
+	fill();
+	help_close(s);
+	fill();
+	s = help_open_config(&config, "u");
+	help_close(s);
+	umount(disk);
+}
+END_TEST
+
 START_TEST(ballast_that_was_given_up_is_made_again_after_an_opening)
 {
 	struct stat st = { .st_size = 0 };
@@ -353,6 +373,7 @@ START_TEST(index_that_finds_no_room_at_the_end_stays_in_its_log)
 END_TEST
 
 VN_CHECK_MAIN("store/space", closing_on_a_full_disk_has_the_room_of_what_was_removed,
+	      layer_on_a_disk_that_is_full_to_the_last_byte_comes_to_rest_and_opens,
 	      closing_tries_again_with_the_room_of_the_ballast, index_that_finds_no_room_at_the_end_stays_in_its_log,
 	      ballast_that_was_given_up_is_made_again_after_an_opening, full_disk_refuses_growth_keeps_what_was_and_recovers,
 	      removal_helps_when_the_ballast_is_used_up, killed_after_a_removal_with_the_ballast_used_up,
