@@ -176,12 +176,13 @@ static void *control_main(void *arg)
 
 static void control_free(struct control *c)
 {
+	/* First: the next mount waits for this name. */
+	if (c->listen[1] >= 0)
+		close(c->listen[1]);
 	if (c->listen[0] >= 0) {
 		unlinkat(c->dirfd, CONTROL_NAME, 0);
 		close(c->listen[0]);
 	}
-	if (c->listen[1] >= 0)
-		close(c->listen[1]);
 	if (c->dirfd >= 0)
 		close(c->dirfd);
 	if (c->stop_fd >= 0)
