@@ -84,6 +84,7 @@ void serve_control_stop(struct serve_control *c); /* NULL is allowed */
 int serve_mount_start(struct serve *s, struct ovl_tree *t, struct serve_mount **out, struct vn_err *err);
 void serve_mount_drain(struct serve_mount *m); /* what its kernel holds back is written, what it was told is done */
 void serve_mount_stop(struct serve_mount *m);  /* both: NULL is allowed */
+void serve_mount_clear_dead(const char *target); /* unmounts what a killed server left there; a live mount stays */
 
 /*
  * The two steps of sandbox.h, for this command's layers, sockets and files: before the

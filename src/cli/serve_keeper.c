@@ -91,6 +91,8 @@ int serve_keeper(struct serve *s)
 	rc = vhost_keeper_run(&config, &status, &err);
 	if (s->made_socket)
 		unlink(s->socket);
+	if (s->also_mount) /* of a worker that was killed, when its successor ended before it came to it */
+		serve_mount_clear_dead(s->also_mount);
 	if (rc && status > 0) {
 		layers_undo(&s->layers); /* what the worker itself may not remove */
 		return status;           /* it has said why */

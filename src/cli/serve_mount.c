@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "base/err.h"
 #include "cli/serve.h"
@@ -18,12 +18,21 @@ struct serve_mount {
 	struct vf_devfuse *fuse;
 };
 
-/* A killed worker leaves a mount that answers ENOTCONN to everything. */
-static void mount_clear_dead(const char *target)
+/*
+ * A killed worker leaves a mount that answers ENOTCONN to everything that the kernel
+ * has to ask for. Attributes it may remember; statfs() is always asked. A question
+ * that came before the kernel had noticed the death ends with ECONNABORTED.
+ */
+static bool mount_is_dead(const char *target)
 {
-	struct stat st;
+	struct statfs st;
 
-	while (stat(target, &st) && errno == ENOTCONN) {
+	return statfs(target, &st) && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+void serve_mount_clear_dead(const char *target)
+{
+	while (mount_is_dead(target)) {
 		if (umount2(target, MNT_DETACH))
 			return;
 	}
@@ -48,7 +57,7 @@ int serve_mount_start(struct serve *s, struct ovl_tree *t, struct serve_mount **
 		return vn_err_sys(err, -ENOMEM, "the tree cannot be mounted too");
 	vf_policy_init(&config.session.policy);
 	config.session.policy.noacl = s->mount.noacl;
-	mount_clear_dead(s->also_mount);
+	serve_mount_clear_dead(s->also_mount);
 	rc = vf_devfuse_open(&config, &m->fuse, err);
 	if (!rc)
 		rc = vf_devfuse_start(m->fuse, err);

@@ -145,10 +145,18 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ]; then
 	echo four >"$scratch/mnt/four"
 	is "$("$client" "$sock" read four)" four 'the guest sees what the mount makes'
 	is "$("$client" "$sock" look four | cut -d' ' -f2)" 1 'and trusts it for one second'
+	check 'the kernel remembers the attributes of its root' stat "$scratch/mnt"
 	kill -9 "$(pgrep -P "$server")"
-	check 'the mount is back after the worker was killed' eventually 20 cat "$scratch/mnt/three"
+	# Names and bytes of the dead mount are remembered, but not what stat -f shows.
+	check 'the mount is back after the worker was killed' eventually 20 sh -c 'stat -f "$1" && cat "$1/three"' - "$scratch/mnt"
 	stop 'both end'
 	check_fails 'and nothing stays mounted' is_mounted "$scratch/mnt"
+	start --also-mount="$scratch/mnt"
+	check 'its root is looked at' stat "$scratch/mnt"
+	kill -9 "$(pgrep -P "$server")"
+	kill -TERM "$server"
+	wait "$server"
+	check_fails 'nor when the end comes before the next worker' is_mounted "$scratch/mnt"
 else
 	skip 'the tree is mounted too' 'needs root and /dev/fuse'
 fi
