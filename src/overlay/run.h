@@ -44,8 +44,9 @@ uint64_t ovl_run_limit(struct ovl_node *n);
 
 /*
  * Moves `len` bytes between fd at off and the iovec's bytes from `skip` on; total is
- * the iovec's length. One system call where the host moves all at once. Returns
- * the count, short at the end of the file or when an error came after some bytes.
+ * the iovec's length. Reading is one system call where the host moves all at once,
+ * writing one for each 64 KiB. Returns the count, short at the end of the file or
+ * when an error came after some bytes.
  */
 struct ovl_io {
 	const struct iovec *iov;

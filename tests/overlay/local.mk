@@ -9,6 +9,7 @@ overlay_tests = \
 	tests/overlay/extents \
 	tests/overlay/names \
 	tests/overlay/refs \
+	tests/overlay/run \
 	tests/overlay/tree_identity \
 	tests/overlay/tree_names \
 	tests/overlay/tree_restart \
@@ -42,6 +43,8 @@ tests_overlay_extents_LDADD = $(test_libs) $(overlay_libs)
 tests_overlay_names_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_refs_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_run_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_identity_SOURCES = tests/overlay/tree_identity.c $(engine_sources)
 tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
