@@ -471,19 +471,26 @@ static int use_and_compare(int cache)
 	return rc;
 }
 
+/* Makes the layers and a view of them: its file's bytes, malloc()ed. */
+static size_t stack_view(int cache, struct base_made *kept, unsigned char **data)
+{
+	struct base *b;
+
+	stack_make();
+	b = fx_open(LAYERS);
+	ck_assert_int_eq(base_keep_make(b, cache, NULL, NULL, kept), 0);
+	base_close(b);
+	return file_read(cache, kept->file, data);
+}
+
 START_TEST(a_flipped_bit_anywhere_changes_nothing)
 {
 	struct base_made kept;
 	unsigned char *data;
-	struct base *b;
 	int cache = fx_cache();
 	size_t size;
 
-	stack_make();
-	b = fx_open(LAYERS);
-	ck_assert_int_eq(base_keep_make(b, cache, NULL, NULL, &kept), 0);
-	base_close(b);
-	size = file_read(cache, kept.file, &data);
+	size = stack_view(cache, &kept, &data);
 	ck_assert_uint_gt(size, 2 * KEPT_BLOCK);
 	for (unsigned i = 0; i < 40; i++) {
 		size_t at = i < 20 ? i * 6 : (size_t)i * 2654435761u % size;
@@ -504,15 +511,10 @@ START_TEST(a_short_file_is_refused)
 {
 	struct base_made kept;
 	unsigned char *data;
-	struct base *b;
 	int cache = fx_cache();
 	size_t size;
 
-	stack_make();
-	b = fx_open(LAYERS);
-	ck_assert_int_eq(base_keep_make(b, cache, NULL, NULL, &kept), 0);
-	base_close(b);
-	size = file_read(cache, kept.file, &data);
+	size = stack_view(cache, &kept, &data);
 	for (unsigned i = 0; i < 20; i++) {
 		file_write(cache, kept.file, data, i < 10 ? i * 20 : size - 1 - (i - 10) * (size / 11));
 		ck_assert_int_eq(use_and_compare(cache), -EUCLEAN);
@@ -527,15 +529,10 @@ START_TEST(another_version_is_refused)
 	struct base_made kept;
 	struct kept_head *head;
 	unsigned char *data;
-	struct base *b;
 	int cache = fx_cache();
 	size_t size;
 
-	stack_make();
-	b = fx_open(LAYERS);
-	ck_assert_int_eq(base_keep_make(b, cache, NULL, NULL, &kept), 0);
-	base_close(b);
-	size = file_read(cache, kept.file, &data);
+	size = stack_view(cache, &kept, &data);
 	head = (struct kept_head *)data;
 	head->version++;
 	head->check = kept_head_sum(head);
