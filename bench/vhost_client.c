@@ -22,7 +22,7 @@
 
 #define FILES 20000
 #define LOOKED_UP 1000    /* files that the client knows */
-#define CHMOD_FILES 15000 /* virtiofsd holds a descriptor for each, and has 20000 */
+#define CHMOD_FILES 15000 /* also looked up; virtiofsd holds a descriptor for each, and may have 20000 */
 #define DIRS 100
 #define PER_DIR 100
 #define BIG_SIZE (UINT64_C(256) << 20)
@@ -109,7 +109,7 @@ static void next_getattr(struct slot *s)
 
 static void next_lookup(struct slot *s)
 {
-	snprintf(s->name, sizeof(s->name), "%lu", s->number % FILES);
+	snprintf(s->name, sizeof(s->name), "%lu", s->number % CHMOD_FILES);
 	call(s, FUSE_LOOKUP, files_node, 0, sizeof(struct fuse_entry_out));
 	call_name(s, 0, s->name);
 }
