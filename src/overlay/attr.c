@@ -94,15 +94,27 @@ struct attr_set {
 	bool resized, hard;
 };
 
-static int attr_check(const struct ovl_node *n, const struct vn_setattr *set)
+/*
+ * Whether an append-only file may get these times: the present ones, and both of them.
+ * A client that keeps the times itself sends "now" for its modification time as a
+ * number, and that is also how it hands in the time of what was appended.
+ */
+static bool attr_times_append(const struct vn_ctx *ctx, const struct vn_setattr *set)
+{
+	bool theirs = !ovl_data_now(ctx);
+	uint32_t mtimes = VN_SET_MTIME_NOW | (theirs ? VN_SET_MTIME : 0);
+	bool atime = set->valid & VN_SET_ATIME_NOW, mtime = set->valid & mtimes;
+	if (set->valid & ~(VN_SET_ATIME_NOW | VN_SET_CTIME | mtimes))
+		return false;
+	return theirs ? mtime || !atime : mtime == atime;
+}
+
+static int attr_check(const struct vn_ctx *ctx, const struct ovl_node *n, const struct vn_setattr *set)
 {
 	const struct ovl_own *own = ovl_own((struct ovl_node *)n);
-	const uint32_t now = VN_SET_ATIME | VN_SET_MTIME | VN_SET_ATIME_NOW | VN_SET_MTIME_NOW | VN_SET_CTIME;
-	bool times_now = !(set->valid & ~now) && (!(set->valid & VN_SET_ATIME) || set->valid & VN_SET_ATIME_NOW) &&
-			 (!(set->valid & VN_SET_MTIME) || set->valid & VN_SET_MTIME_NOW);
 	if (own->flags & STORE_IMMUTABLE)
 		return -EPERM;
-	if (own->flags & STORE_APPEND && !times_now)
+	if (own->flags & STORE_APPEND && !attr_times_append(ctx, set))
 		return -EPERM;
 	if (!(set->valid & VN_SET_SIZE))
 		return 0;
@@ -179,7 +191,7 @@ static int attr_set_locked(struct ovl_tree *t, const struct vn_ctx *ctx, struct 
 {
 	struct attr_set s = { .n = n, .set = set };
 	uint64_t seq;
-	int r = attr_check(n, set);
+	int r = attr_check(ctx, n, set);
 	if (r)
 		return r;
 	ovl_op_begin(&s.op, t, ctx);

@@ -220,6 +220,56 @@ START_TEST(I7_immutable_and_append_only)
 }
 END_TEST
 
+static int append_only_times(struct engine *e, const struct vn_ctx *ctx, uint32_t valid)
+{
+	const struct vn_setattr set = { .valid = valid, .atime = 1, .mtime = 2, .ctime = 3 };
+	struct vn_attr attr;
+	uint64_t node;
+	int r;
+
+	ck_assert_int_eq(e_node(e, "f", &node), 0);
+	r = e->fs->ops->setattr(e->fs, ctx, node, &set, &attr);
+	e->fs->ops->forget(e->fs, &e->ctx, node, 1);
+	return r;
+}
+
+START_TEST(I7_an_append_only_file_is_touched_and_its_times_are_not_set)
+{
+	const uint32_t a = VN_SET_ATIME, m = VN_SET_MTIME, c = VN_SET_CTIME;
+	const uint32_t an = VN_SET_ATIME_NOW, mn = VN_SET_MTIME_NOW;
+	const struct vn_session_config config = { .id = 2, .writeback = true };
+	struct vn_fs_session *session;
+	struct vn_ctx keeps;
+	struct engine e;
+	uint32_t flags = 0x20;
+	uint64_t node;
+	int result;
+
+	engine_init(&e, 1);
+	lower_file(&e, 0, "f", "f");
+	engine_open(&e);
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_ge(e.fs->ops->ioctl(e.fs, &e.ctx, node, 0x40086602u, &flags, sizeof(flags), NULL, 0, &result), 0);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	ck_assert_int_eq(append_only_times(&e, &e.ctx, 0), 0);
+	ck_assert_int_eq(append_only_times(&e, &e.ctx, an | mn), 0);
+	ck_assert_int_eq(append_only_times(&e, &e.ctx, an), -EPERM);
+	ck_assert_int_eq(append_only_times(&e, &e.ctx, mn), -EPERM);
+	ck_assert_int_eq(append_only_times(&e, &e.ctx, a | m), -EPERM);
+
+	/* a client that keeps the times itself: "now" is a number, and the time of an append is handed in */
+	ck_assert_int_eq(e.fs->ops->session_new(e.fs, &config, &session), 0);
+	keeps = (struct vn_ctx){ .session = session };
+	ck_assert_int_eq(append_only_times(&e, &keeps, an | m | c), 0);
+	ck_assert_int_eq(append_only_times(&e, &keeps, m | c), 0);
+	ck_assert_int_eq(append_only_times(&e, &keeps, an | c), -EPERM);
+	ck_assert_int_eq(append_only_times(&e, &keeps, a | m | c), -EPERM);
+	ck_assert_int_eq(append_only_times(&e, &keeps, VN_SET_MODE | m | c), -EPERM);
+	e.fs->ops->session_free(e.fs, session, false);
+	engine_close(&e);
+}
+END_TEST
+
 START_TEST(I8_chown_takes_setuid_and_capabilities_away)
 {
 	struct engine e;
@@ -324,6 +374,7 @@ END_TEST
 VN_CHECK_MAIN("overlay/tree_identity", I1_the_number_survives_copy_up_rename_and_remount, I2_link_counts,
 	      I2_an_unlinked_file_in_use_has_no_links, I3_lower_hard_links_stay_one_file,
 	      I4_times_change_where_they_should_and_copy_up_changes_none, I5_times_beyond_2038_to_the_nanosecond,
-	      I7_immutable_and_append_only, I8_chown_takes_setuid_and_capabilities_away,
+	      I7_immutable_and_append_only, I7_an_append_only_file_is_touched_and_its_times_are_not_set,
+	      I8_chown_takes_setuid_and_capabilities_away,
 	      I8_directories_hand_down_their_group, A1_xattrs_are_kept_exactly,
 	      A2_markers_written_by_a_client_are_data, two_layers_over_the_same_lowers_have_two_identities)
