@@ -134,13 +134,18 @@ check 'chown to any of them' inside chown 1000:1001 spaced/mnt/b
 check 'suid and sgid bits' inside sh -c 'echo x >spaced/mnt/s && chown 12:13 spaced/mnt/s && chmod 6755 spaced/mnt/s'
 is "$(inside stat -c '%a %u:%g' spaced/mnt/b spaced/mnt/s)" '644 1000:1001
 6755 12:13' 'they are kept'
-server=$(server_of spaced/mnt inside)
-check 'unmount there' inside umount spaced/mnt
-eventually 15 has_ended "$server" || not_ok 'the server ends'
+# unmount_inside NAME: there, and waits for the end of the server, which still removes files of its own.
+unmount_inside() {
+	local server
+	server=$(server_of spaced/mnt inside)
+	check "$1" inside umount spaced/mnt
+	eventually 15 has_ended "$server" || not_ok 'the server ends'
+}
+unmount_inside 'unmount there'
 check 'the layer is clean' eventually 30 inside "$VENEER" check spaced/up
 check 'mount it there again' inside "$VENEER" mount -o upperdir=spaced/up spaced/mnt
 is "$(inside stat -c '%a %u:%g' spaced/mnt/b spaced/mnt/s)" '644 1000:1001
 6755 12:13' 'after a remount too'
-check 'and unmount' inside umount spaced/mnt
+unmount_inside 'and unmount'
 is "$(find spaced/up ! -uid 200000 | wc -l)" 0 'on the host everything belongs to the root of the namespace'
 finish
