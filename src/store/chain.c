@@ -10,8 +10,11 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 #define CHAIN_MAGIC "veneer chain 1"
 #define CHAIN_MAX (16u << 20)
@@ -239,6 +242,24 @@ int chain_error(int rc, const char *upper, struct vn_err *err)
 	return vn_err_sys(err, rc, "cannot read %s/chain", upper);
 }
 
+/*
+ * Whoever reads a sealed delta that he is not the server of holds a shared lock of its data/, so that it is not
+ * discarded meanwhile (head_discard). -ESTALE: it has just been.
+ */
+static int chain_hold(const struct delta *d)
+{
+	char path[PATH_MAX];
+	struct stat held, there;
+
+	if (flock(d->datafd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return -ESTALE;
+	snprintf(path, sizeof(path), "%s/data", d->path);
+	if (fstat(d->datafd, &held) < 0 || stat(path, &there) < 0 || held.st_ino != there.st_ino ||
+	    held.st_dev != there.st_dev)
+		return -ESTALE;
+	return 0;
+}
+
 static int chain_load_entry(struct store *s, const char *upper, const struct chain_entry *e, struct vn_err *err)
 {
 	char *path = NULL;
@@ -253,8 +274,12 @@ static int chain_load_entry(struct store *s, const char *upper, const struct cha
 		return -ENOMEM;
 	rc = store_add_delta(s, path, SCHEMA_IMMUTABLE, -1, err);
 	if (rc)
-		return rc;
+		return rc == -ENOENT && s->shared ? -ESTALE : rc;
 	d = &s->order[s->norder - 1];
+	if (s->readonly || e->path)
+		rc = chain_hold(d);
+	if (rc)
+		return vn_err_set(err, rc, "a snapshot of %s was deleted while it was opened; try again", upper);
 	if (d->id != e->id)
 		return vn_err_set(err, -EUCLEAN, "%s holds another delta than %s/chain says", d->path, upper);
 	d->sealed_at = e->sealed_at;

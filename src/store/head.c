@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 #define HEAD_WAIT_MS 5000 /* for readers of the index to finish */
 
@@ -196,11 +197,16 @@ static bool head_in_chain(const struct chain *c, uint64_t id)
 
 int head_discard(int dirfd, uint64_t id)
 {
-	char from[48], to[48];
+	char from[48], to[48], data[56];
+	vn_autoclose int datafd = -1;
 
 	if (refs_need(dirfd, id))
 		return 0;
 	snprintf(from, sizeof(from), "deltas/%016" PRIx64, id);
+	snprintf(data, sizeof(data), "%s/data", from);
+	datafd = openat(dirfd, data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (datafd >= 0 && flock(datafd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return 0;
 	snprintf(to, sizeof(to), "trash/%016" PRIx64, id);
 	if (mkdirat(dirfd, "trash", 0700) < 0 && errno != EEXIST)
 		return -errno;

@@ -42,7 +42,7 @@ int head_commit(struct store *s, struct chain *c, const char *kind, uint64_t id)
 int head_recover(int dirfd, const char *path, struct vn_err *err);
 /* Is there something that head_recover would do? */
 bool head_is_pending(const char *path);
-/* Moves a sealed delta that the chain does not name to trash/, unless a fork needs it. */
+/* Moves a sealed delta that the chain does not name to trash/, unless a fork needs it or somebody reads it: then a later opening does. */
 int head_discard(int dirfd, uint64_t id);
 /* Removes a directory and all that is in it. */
 int head_remove_tree(int dirfd, const char *name);

@@ -349,7 +349,7 @@ static void open_free(struct store *s)
 	free(s);
 }
 
-int store_open(const struct store_config *config, struct store **out, struct vn_err *err)
+static int open_once(const struct store_config *config, struct store **out, struct vn_err *err)
 {
 	struct store *s = open_alloc(config);
 	int rc;
@@ -371,6 +371,16 @@ int store_open(const struct store_config *config, struct store **out, struct vn_
 	s->making = s->made_dir = false;
 	*out = s;
 	return 0;
+}
+
+/* Beside a server the chain may change between its reading and that of its deltas. */
+int store_open(const struct store_config *config, struct store **out, struct vn_err *err)
+{
+	int rc = open_once(config, out, err);
+
+	for (int i = 0; i < 5 && rc == -ESTALE && config->shared; i++)
+		rc = open_once(config, out, err);
+	return rc;
 }
 
 /* ---- close ---- */

@@ -230,6 +230,29 @@ START_TEST(fork_in_the_place_of_another_does_not_stand_for_it)
 }
 END_TEST
 
-VN_CHECK_MAIN("store/forks", fork_is_refused_inside_an_upper_and_nothing_is_made,
+START_TEST(snapshot_that_is_read_beside_its_server_stays_until_it_is_closed)
+{
+	struct store_config config = { .readonly = true, .shared = true, .snapshot = "one" };
+	struct vn_err err = { 0 };
+	struct store *s, *r;
+
+	prepare();
+	s = help_open("u");
+	seal(s, "two");
+	r = help_open_config(&config, "u");
+	ck_assert_int_eq(store_snapshot_delete(s, "one", &err), 0);
+	ck_assert_str_eq(chain(s), "two ");
+	ck_assert(help_find(r, 1, "a").found);
+	ck_assert(!help_find(r, 1, "b").found);
+	ck_assert_uint_eq(deltas(), 2); /* the merged one, and what is read */
+	help_close(r);
+	help_close(s);
+	help_close(help_open("u"));
+	ck_assert_uint_eq(deltas(), 1);
+}
+END_TEST
+
+VN_CHECK_MAIN("store/forks", snapshot_that_is_read_beside_its_server_stays_until_it_is_closed,
+	       fork_is_refused_inside_an_upper_and_nothing_is_made,
 	      fork_leaves_a_directory_that_is_named_like_it_alone, removed_fork_is_forgotten_when_that_is_said,
 	      fork_that_was_moved_tells_its_origin_when_it_is_opened, fork_in_the_place_of_another_does_not_stand_for_it)
