@@ -42,7 +42,7 @@ static int chain_at_rest(const struct chain_request *request, const char *upper,
 {
 	const struct store_config config = {.upper = upper};
 	struct store *s;
-	int ret = store_open(&config, &s, err), closed;
+	int ret = store_open_recorded(&config, &s, err), closed;
 
 	if (ret < 0)
 		return ret;

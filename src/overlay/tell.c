@@ -7,7 +7,7 @@
 
 void ovl_tell_inode(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, bool data)
 {
-	if (ovl_session_alone(t))
+	if (ctx && ovl_session_alone(t))
 		return;
 	uint64_t id = ovl_nodeid(t, n);
 	pthread_mutex_lock(&t->session_lock);

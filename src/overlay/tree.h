@@ -353,7 +353,7 @@ void ovl_orphans_reap(struct ovl_tree *t, struct vn_fs_session *s);
 /* Rollback, with the gate held exclusively: can every client learn of it; then all are told and hold nothing any more. */
 bool ovl_sessions_can_be_told(struct ovl_tree *t);
 void ovl_sessions_discard(struct ovl_tree *t);
-/* What other sessions than ctx's (which knows by itself) must drop. Locks may be held. */
+/* What other sessions than ctx's (which knows by itself; NULL: none does) must drop. Locks may be held. */
 void ovl_tell_inode(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, bool data);
 void ovl_tell_entry(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *dir, const char *name);
 /* OVL_NODE_CACHED was set: n is one to ask for before a snapshot (ovl_ask_write_back). */

@@ -287,7 +287,7 @@ static int fork_seal(const struct store_fork *given, char name[64], struct vn_er
 	struct store_config config = { .upper = given->origin };
 	struct store *s = NULL;
 	uint64_t id;
-	int rc = store_open(&config, &s, err), rc2;
+	int rc = store_open_recorded(&config, &s, err), rc2;
 
 	if (rc)
 		return rc;

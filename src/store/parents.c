@@ -212,3 +212,31 @@ int parents_open(struct store *s, const struct store_config *config, size_t *at,
 	return rc ? rc : parents_order(s, at, config->nparents, err);
 }
 
+
+#define PARENTS_MAX 500
+
+/* *text is what `paths` points into. Returns their number; nothing to read is none. */
+static size_t parents_of(const char *upper, char **text, const char *paths[PARENTS_MAX])
+{
+	vn_autofree char *path = realpath(upper, NULL);
+	sqlite3 *db = NULL;
+	int rc = path ? schema_open(path, SCHEMA_READ, &db) : -ENOENT;
+
+	if (!rc)
+		rc = meta_get_text(db, "parents", text);
+	sqlite3_close(db);
+	return rc || !*text ? 0 : (size_t)parents_paths(*text, paths, PARENTS_MAX);
+}
+
+int store_open_recorded(const struct store_config *given, struct store **out, struct vn_err *err)
+{
+	struct store_config config = *given;
+	const char *paths[PARENTS_MAX];
+	vn_autofree char *text = NULL;
+
+	if (!config.nparents) {
+		config.nparents = parents_of(config.upper, &text, paths);
+		config.parents = paths;
+	}
+	return store_open(&config, out, err);
+}

@@ -335,7 +335,7 @@ static void refs_sweep(const char *upper)
 	struct vn_err err = { 0 };
 	struct store *s;
 
-	if (store_open(&config, &s, &err) == 0)
+	if (store_open_recorded(&config, &s, &err) == 0)
 		(void)!store_close(s);
 }
 

@@ -436,27 +436,6 @@ out:
 	return rc;
 }
 
-#define REPAIR_PARENTS 64
-
-/* Opens it over the uppers that it was made over, as they are recorded, where none are given. */
-static int repair_open(const struct store_config *given, const char *path, struct store **s, struct vn_err *err)
-{
-	struct store_config config = *given;
-	const char *paths[REPAIR_PARENTS];
-	vn_autofree char *recorded = NULL;
-	sqlite3 *db = NULL;
-	int rc = schema_open(path, SCHEMA_READ, &db);
-
-	if (!rc)
-		rc = meta_get_text(db, "parents", &recorded);
-	sqlite3_close(db);
-	if (!rc && !config.nparents) {
-		config.nparents = (size_t)parents_paths(recorded, paths, REPAIR_PARENTS);
-		config.parents = paths;
-	}
-	return store_open(&config, s, err);
-}
-
 int store_repair(const struct store_config *config, store_problem_fn told, void *arg, struct vn_err *err)
 {
 	vn_autofree char *path = realpath(config->upper, NULL);
@@ -468,7 +447,7 @@ int store_repair(const struct store_config *config, store_problem_fn told, void 
 		return vn_err_sys(err, -errno, "cannot find the upper %s", config->upper);
 	rc = repair_files(&r, config, err);
 	if (!rc)
-		rc = repair_open(config, path, &s, err);
+		rc = store_open_recorded(config, &s, err);
 	if (rc)
 		return rc;
 	rc = repair_contents(&r, s);

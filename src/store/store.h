@@ -113,6 +113,12 @@ struct store_config {
  * -ENOTUNIQ (an upper that is not over these parents), ...
  */
 int store_open(const struct store_config *config, struct store **out, struct vn_err *err);
+
+/*
+ * The same, for who works on the upper alone: where config gives no parents, those that the upper was
+ * made over are taken from where they were last. An upper that does not tell is opened as it is given.
+ */
+int store_open_recorded(const struct store_config *config, struct store **out, struct vn_err *err);
 /* Applies and makes durable all that was committed, marks a clean end, removes dead data files, frees. The first failure is returned. */
 int store_close(struct store *s);
 /*

@@ -99,4 +99,21 @@ is "$(cat mnt/e/in && cmp mnt/w1 one.w1 && echo same)" $'in\nsame' 'a copy stand
 unmnt mnt
 check 'the origin is clean' eventually 30 "$VENEER" check --lower moved/low up
 check 'the copy is clean' eventually 30 "$VENEER" check --lower moved/low moved/copy
+
+# A layer over another layer knows what it stands on, also for the commands that do not mount.
+mnt mnt -o lowerdir=moved/low,upperdir=first
+echo 1 >mnt/one
+unmnt mnt
+mnt mnt -o lowerdir=first:moved/low,upperdir=second
+echo 2 >mnt/two
+unmnt mnt
+check 'a snapshot of a layer over a layer' "$VENEER" snapshot second two
+mnt mnt -o upperdir=second
+rm mnt/one mnt/two
+unmnt mnt
+check 'its fork' "$VENEER" fork second@two third
+check 'and it goes back' "$VENEER" rollback second two
+is "$("$VENEER" cat second one; "$VENEER" cat second two; "$VENEER" cat third one; "$VENEER" cat third two)" $'1\n2\n1\n2' 'to what it had'
+check 'its snapshot goes' "$VENEER" snapshot --delete second two
+check 'both are clean' sh -c '"$1" check second && "$1" check third' - "$VENEER"
 finish
