@@ -199,9 +199,7 @@ static void *watch_main(void *arg)
 	prctl(PR_SET_NAME, "vf-watch");
 	pthread_mutex_lock(&r->lock);
 	while (!r->ending) {
-		struct timespec until = vn_ns_to_ts(vn_mono_ns() + WATCH_NS);
-
-		pthread_cond_timedwait(&r->watch, &r->lock, &until);
+		vn_cond_wait_until(&r->watch, &r->lock, vn_mono_ns() + WATCH_NS);
 		still = watch_look_locked(r) ? 0 : still + 1;
 		if (still < WATCH_LOOKS)
 			continue;
@@ -227,8 +225,6 @@ static unsigned readers_most(unsigned max)
 
 void vf_readers_init(struct vf_readers *r, unsigned max, int (*make)(void *arg), void *arg)
 {
-	pthread_condattr_t attr;
-
 	memset(r, 0, sizeof(*r));
 	r->max = max < VF_READERS_MAX ? max : VF_READERS_MAX;
 	r->most = readers_most(r->max);
@@ -237,10 +233,7 @@ void vf_readers_init(struct vf_readers *r, unsigned max, int (*make)(void *arg),
 	atomic_store(&r->wanted, 1);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->place, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->watch, &attr);
-	pthread_condattr_destroy(&attr);
+	vn_cond_init(&r->watch);
 }
 
 int vf_readers_start(struct vf_readers *r)

@@ -39,9 +39,7 @@ static bool device_relieve(struct vhost_device *d)
 
 static void sentinel_nap_locked(struct vhost_sentinel *s)
 {
-	struct timespec until = vn_ns_to_ts(vn_mono_ns() + LOOK_NS);
-
-	pthread_cond_timedwait(&s->wake, &s->lock, &until);
+	vn_cond_wait_until(&s->wake, &s->lock, vn_mono_ns() + LOOK_NS);
 }
 
 /* A thread that begins to work after the last look sees `asleep` and wakes us. */
@@ -73,17 +71,13 @@ static void *sentinel_main(void *arg)
 int vhost_sentinel_new(struct vhost_device *d, struct vhost_sentinel **out)
 {
 	struct vhost_sentinel *s = calloc(1, sizeof(*s));
-	pthread_condattr_t clock;
 	int err;
 
 	if (!s)
 		return -ENOMEM;
 	s->device = d;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->wake, &clock);
-	pthread_condattr_destroy(&clock);
+	vn_cond_init(&s->wake);
 	err = -pthread_create(&s->thread, NULL, sentinel_main, s);
 	if (err) {
 		pthread_cond_destroy(&s->wake);
