@@ -83,23 +83,31 @@ static int copy_data(int src, int dst, uint64_t from, uint64_t to)
 	return from < to ? copy_buffered(src, dst, from, to) : 0;
 }
 
+int vn_next_data(int fd, uint64_t from, uint64_t to, uint64_t *data, uint64_t *hole)
+{
+	int64_t at = vn_seek_within(fd, from, to, SEEK_DATA), end;
+
+	if (at < 0)
+		return (int)at;
+	end = (uint64_t)at < to ? vn_seek_within(fd, (uint64_t)at, to, SEEK_HOLE) : at;
+	if (end < 0)
+		return (int)end;
+	*data = (uint64_t)at;
+	*hole = (uint64_t)end;
+	return 0;
+}
+
 int vn_copy_range(int src, int dst, uint64_t from, uint64_t to)
 {
-	while (from < to) {
-		int64_t data = vn_seek_within(src, from, to, SEEK_DATA);
-		int64_t hole = data < 0 || (uint64_t)data >= to ? data : vn_seek_within(src, (uint64_t)data, to, SEEK_HOLE);
-		int rc;
+	uint64_t data = 0;
+	int rc = 0;
 
-		if (hole < 0)
-			return (int)hole;
-		if ((uint64_t)data >= to)
-			return 0;
-		rc = copy_data(src, dst, (uint64_t)data, (uint64_t)hole);
-		if (rc)
-			return rc;
-		from = (uint64_t)hole;
+	while (!rc && from < to) {
+		rc = vn_next_data(src, from, to, &data, &from);
+		if (!rc && data < from)
+			rc = copy_data(src, dst, data, from);
 	}
-	return 0;
+	return rc;
 }
 
 int vn_clone_file(int src, int dst)

@@ -17,6 +17,11 @@
 int64_t vn_seek_within(int fd, uint64_t pos, uint64_t end, int whence) VN_MUST_CHECK;
 
 /*
+ * The next stretch of data in from..to: *data to *hole, empty at `to` when there is none. Returns 0 or -errno.
+ */
+int vn_next_data(int fd, uint64_t from, uint64_t to, uint64_t *data, uint64_t *hole) VN_MUST_CHECK;
+
+/*
  * Copies the bytes from..to to the same place in dst, which reads as zeros there before. A source
  * that ends earlier has a hole there. Returns 0 or -errno; -EIO when the source shrinks meanwhile,
  * and then, as with every error, a part may have been copied.

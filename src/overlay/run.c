@@ -191,19 +191,13 @@ static int run_punch(int fd, uint64_t from, uint64_t to)
 
 int ovl_run_clear(int fd, uint64_t from, uint64_t to)
 {
-	while (from < to) {
-		int64_t data = vn_seek_within(fd, from, to, SEEK_DATA);
-		int64_t hole = data < 0 || (uint64_t)data >= to ? data : vn_seek_within(fd, (uint64_t)data, to, SEEK_HOLE);
-		int r;
+	uint64_t data = 0;
+	int r = 0;
 
-		if (hole < 0)
-			return (int)hole;
-		if ((uint64_t)data >= to)
-			return 0;
-		r = run_punch(fd, (uint64_t)data, (uint64_t)hole);
-		if (r)
-			return r;
-		from = (uint64_t)hole;
+	while (!r && from < to) {
+		r = vn_next_data(fd, from, to, &data, &from);
+		if (!r && data < from)
+			r = run_punch(fd, data, from);
 	}
-	return 0;
+	return r;
 }
