@@ -152,6 +152,18 @@ ssize_t base_listxattr(struct base *b, struct base_dir *d, const char *name, siz
  */
 bool base_is_group(const struct base_dir *d, const char *name, size_t len, const struct vn_attr *attr);
 
+/* ---- reading ahead (ahead.h) ---- */
+
+/* Have the layers been slow lately? Then it pays to ask ahead; else it does nothing. */
+bool base_ahead_is_useful(const struct base *b);
+/*
+ * Says that d will be listed, or (e not NULL) its child e, so that the layers'
+ * directories are in the host's caches by then: threads of the base read them.
+ * `credit`: how many directories in it they may read as well; `soon`: before all
+ * others. False: too much waits already. It never waits for a layer.
+ */
+bool base_ahead(struct base *b, const struct base_dir *d, const struct base_entry *e, unsigned credit, bool soon);
+
 /* ---- the kept view (kept.h): all of the above but the files' bytes, in one mapped file ---- */
 
 /*

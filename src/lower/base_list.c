@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "lower/ahead.h"
 #include "lower/base_kept.h"
 #include "lower/base_names.h"
 #include "lower/marker.h"
@@ -174,12 +175,15 @@ static int list_part(void *arg, const struct base_walk_part *p)
 int base_list(struct base *b, struct base_dir *d, base_entry_fn fn, void *arg)
 {
 	struct list l = {.b = b, .d = d, .fn = fn, .arg = arg};
+	long sleeps;
 	int rc;
 
 	if (base_kept_list(b, d, fn, arg, &rc))
 		return rc;
 	base_names_init(&l.names, base_dir_hash(d));
+	sleeps = ahead_sleeps();
 	rc = base_walk(b, d, list_part, &l);
+	ahead_felt(b->ahead, d->nlayers, ahead_sleeps() - sleeps);
 	if (!rc && l.merging)
 		rc = base_names_each(&l.names, fn, arg);
 	base_names_fini(&l.names);

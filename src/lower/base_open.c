@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/scope.h"
+#include "lower/ahead.h"
 #include "lower/base_kept.h"
 
 #define CACHE_MAX 256 /* descriptors of directories, for all layers together */
@@ -113,7 +114,8 @@ static int open_fill(struct base *b, const struct base_config *config, struct vn
 		return rc;
 	b->layers = calloc(config->nlowers, sizeof(*b->layers));
 	b->root = base_dir_new_root(config->nlowers);
-	if (!b->layers || !b->root || base_fds_new(b, cache))
+	b->ahead = b->layers ? ahead_new(b->layers) : NULL;
+	if (!b->ahead || !b->root || base_fds_new(b, cache))
 		return vn_err_sys(err, -ENOMEM, "cannot open the lower directories");
 	return open_layers(b, config, err);
 }
@@ -141,19 +143,27 @@ int base_open(const struct base_config *config, struct base **out, struct vn_err
 	return 0;
 }
 
+/* What a thread that hangs in a lower uses stays. */
+static void close_layers(struct base *b)
+{
+	if (!ahead_free(b->ahead))
+		return;
+	for (size_t i = 0; i < b->nlayers; i++)
+		layer_close(&b->layers[i]);
+	free(b->layers);
+}
+
 void base_close(struct base *b)
 {
 	if (!b)
 		return;
+	close_layers(b);
 	if (b->root && b->fds)
 		base_dir_put(b, b->root);
 	else
 		free(b->root);
 	base_kept_close(b);
-	for (size_t i = 0; i < b->nlayers; i++)
-		layer_close(&b->layers[i]);
 	base_fds_free(b);
-	free(b->layers);
 	free(b->exclude_name);
 	free(b->watcher);
 	free(b);

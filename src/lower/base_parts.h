@@ -31,6 +31,7 @@
 #include "lower/base.h"
 #include "lower/layer.h"
 
+struct ahead;
 struct base_fd;
 struct base_fds;
 struct kept;
@@ -42,6 +43,7 @@ struct base {
 	size_t nlayers;
 	struct base_dir *root;
 	struct base_fds *fds;
+	struct ahead *ahead;
 	bool noxattr; /* no attribute of a lower is a marker */
 	bool has_exclude;
 	uint64_t exclude_dev, exclude_ino;

@@ -2,7 +2,9 @@
 # lower: all lower directories as one tree that does not change; knows base.
 noinst_LTLIBRARIES += liblower.la
 liblower_la_SOURCES = \
+	src/lower/ahead.c src/lower/ahead.h \
 	src/lower/base.h \
+	src/lower/base_ahead.c \
 	src/lower/base_attr.c \
 	src/lower/base_dir.c \
 	src/lower/base_fds.c \

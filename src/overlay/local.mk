@@ -50,6 +50,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/turn.c \
 	src/overlay/verb.h src/overlay/verbs.c src/overlay/verbs.h src/overlay/verbs_data.c \
 	src/overlay/virtual.c src/overlay/virtual.h \
+	src/overlay/walk.c src/overlay/walk.h \
 	src/overlay/writeback.c \
 	src/overlay/xattr.c src/overlay/xattr.h src/overlay/xattr_acl.c \
 	src/overlay/xattrs.c src/overlay/xattrs.h

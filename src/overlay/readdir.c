@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "overlay/dirops.h"
+#include "overlay/walk.h"
 
 #define COOKIE_DOT UINT64_C(1)
 #define COOKIE_DOTDOT UINT64_C(2)
@@ -83,24 +84,35 @@ static int readdir_plus(const struct listing *l, struct ovl_name *e)
 	return r;
 }
 
+/* The entries behind a cookie, with the names loaded and the lock of the directory held. */
+static int readdir_entries(struct listing *l, uint64_t cookie)
+{
+	int r = 0;
+	if (atomic_load(&l->dir->flags) & OVL_NODE_REMOVED || readdir_dots(l, cookie))
+		return 0;
+	for (struct ovl_name *e; !r && (e = ovl_names_after(l->dir->names, cookie)); cookie = e->cookie) {
+		if (e->kind == OVL_NAME_WHITEOUT)
+			continue;
+		r = l->plus ? readdir_plus(l, e) : readdir_plain(l, e);
+		if (r == -ENOENT) /* a one-shot file that is used up */
+			r = 0;
+	}
+	return r > 0 ? 0 : r;
+}
+
 int ovl_readdir(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *dir, uint64_t cookie, bool plus,
 		vn_dirent_fn fn, void *arg)
 {
 	struct listing l = { .t = t, .ctx = ctx, .dir = dir, .plus = plus, .fn = fn, .arg = arg };
+	struct ovl_walk w = { 0 };
+	if (!cookie)
+		ovl_walk_begin(t, dir, &w);
 	int r = ovl_dir_lock_shared(t, dir);
-	if (r)
-		return r;
-	if (atomic_load(&dir->flags) & OVL_NODE_REMOVED || readdir_dots(&l, cookie)) {
+	if (!r) {
+		ovl_walk_go_on(t, dir, &w);
+		r = readdir_entries(&l, cookie);
 		pthread_rwlock_unlock(&dir->lock);
-		return 0;
 	}
-	for (struct ovl_name *e; !r && (e = ovl_names_after(dir->names, cookie)); cookie = e->cookie) {
-		if (e->kind == OVL_NAME_WHITEOUT)
-			continue;
-		r = plus ? readdir_plus(&l, e) : readdir_plain(&l, e);
-		if (r == -ENOENT) /* a one-shot file that is used up */
-			r = 0;
-	}
-	pthread_rwlock_unlock(&dir->lock);
-	return r > 0 ? 0 : r;
+	ovl_walk_end(t, &w);
+	return r;
 }

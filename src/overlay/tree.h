@@ -108,6 +108,7 @@ struct ovl_own {
 #define OVL_NODE_BLOCKS (1u << 5)   /* `blocks` is what the host says now */
 #define OVL_NODE_CACHED (1u << 8)   /* a client may have its pages, dirty or mapped ones among them */
 #define OVL_NODE_SEEN (1u << 7)     /* recorded as seen by a client that outlives the server */
+#define OVL_NODE_LISTED (1u << 9)   /* a directory that a client has listed; walk.h */
 #define OVL_NODE_TMP (1u << 6)      /* O_TMPFILE: has no name yet and may get one */
 
 struct ovl_node {
@@ -208,6 +209,9 @@ struct ovl_tree {
 	pthread_mutex_t number_lock; /* recorded numbers of base objects; number.c */
 	struct ovl_number *numbers;
 	size_t number_cap, number_count;
+
+	_Atomic int64_t walk_last;   /* when a client that walks was last seen, and for how many directories; walk.c */
+	atomic_uint walk_length;
 
 	struct ovl_seen *seen;       /* seen.c */
 	struct ovl_keep *keep;       /* keep.c; NULL: no view is made */
