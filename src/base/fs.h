@@ -125,7 +125,6 @@ typedef int (*vn_dirent_fn)(void *arg, const struct vn_dirent *d);
 /* What OPEN gives back where a file system has per-open state. */
 struct vn_open {
 	uint64_t fh;
-	int backing_fd; /* >= 0: I/O may go to this descriptor (FUSE passthrough); borrowed until release */
 };
 
 /*
@@ -209,6 +208,13 @@ struct vn_fs_ops {
 	/* Optional (NULL: there is no per-open state, OPEN is answered ENOSYS). */
 	int (*open)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint32_t flags, struct vn_open *out);
 	void (*release)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t fh);
+
+	/*
+	 * FUSE passthrough: the host file that has exactly this file's bytes now, and can be read by
+	 * anybody any number of times without changing. *fd is the caller's to close; fd NULL only
+	 * asks. -ENOTSUP: there is none. Optional.
+	 */
+	int (*backing)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, int *fd);
 
 	/* Short only at the end of the file. The bytes go from the data file into iov directly. */
 	ssize_t (*read)(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off,

@@ -211,6 +211,7 @@ const struct cmd cmd_mount = {
 		"  commit=N                   make changes durable every N seconds (default 5)\n"
 		"  volatile                   never wait for the disk; a crash loses the layer\n"
 		"  writeback                  let the kernel collect writes\n"
+		"  open=passthrough           let the kernel read big lower files itself (as root)\n"
 		"  basecache[=DIR]            keep a view of the lower directories, in U or in DIR, see\n"
 		"                             veneer index; nobasecache: use none\n"
 		"  noacl                      no POSIX access control lists\n"

@@ -239,6 +239,17 @@ MOUNT_OPTIONS_SWITCH(accept_changed_lowers)
 MOUNT_OPTIONS_SWITCH(nobasecache)
 MOUNT_OPTIONS_SWITCH(debug)
 
+/* How files are opened: `cached` is what goes without saying. */
+static int opt_open(struct mount_options *o, const struct mount_option *m)
+{
+	bool passthrough = m->value && strcmp(m->value, "passthrough") == 0;
+
+	if (!passthrough && (!m->value || strcmp(m->value, "cached") != 0))
+		return mount_options_bad(m, "passthrough or cached");
+	o->passthrough = passthrough;
+	return 0;
+}
+
 static int opt_acl(struct mount_options *o, const struct mount_option *m)
 {
 	(void)m;
@@ -258,6 +269,7 @@ static const struct {
 	{"virtual", opt_virtual},
 	{"commit", opt_commit},
 	{"writeback", opt_writeback},
+	{"open", opt_open},
 	{"volatile", opt_is_volatile},
 	{"noacl", opt_noacl},
 	{"acl", opt_acl},

@@ -41,6 +41,7 @@ struct mount_options {
 	bool readonly;
 	bool allow_other;
 	bool writeback;
+	bool passthrough; /* open=passthrough */
 	bool is_volatile;
 	bool noacl, static_nlink;
 	bool stats; /* show the counters as /.veneer/stats */

@@ -258,6 +258,8 @@ static int serve_complete(struct serve *s)
 							  : "say with --socket=PATH where the virtual machine connects");
 	if (!s->mount.lowers.n && !s->mount.upper)
 		return cmd_usage(s->cmd, "there is nothing to serve: say with -o lowerdir=DIR[:DIR...] what to show");
+	if (s->mount.passthrough)
+		return cmd_usage(s->cmd, "open=passthrough is for mounts of this machine: a guest cannot read its files by itself; leave it out");
 	if (s->also_mount && s->mount.writeback)
 		return cmd_usage(s->cmd, "--also-mount and --writeback do not go together: two clients cannot both hold writes back");
 	return CMD_OK;

@@ -226,6 +226,8 @@ static int server_open_tree(struct server *s, struct vn_err *err)
 	vn_autofree struct ovl_virtual *virtuals = calloc(o->nvirtuals + 1, sizeof(*virtuals));
 	int ret = virtuals ? 0 : vn_err_sys(err, -ENOMEM, "cannot open the tree");
 
+	if (ret == 0 && o->passthrough && o->writeback)
+		ret = vn_err_set(err, -EINVAL, "open=passthrough and writeback do not go together: leave one of them out");
 	if (ret < 0)
 		return ret;
 	if (o->nvirtuals)
@@ -312,6 +314,7 @@ static void server_config(const struct server *s, struct vf_devfuse_config *c)
 	};
 	vf_policy_init(&c->session.policy);
 	c->session.policy.writeback = s->options->writeback;
+	c->session.policy.passthrough = s->options->passthrough;
 	c->session.policy.noacl = s->options->noacl;
 }
 

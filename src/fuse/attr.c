@@ -53,7 +53,7 @@ static unsigned fleeting_bit(uint64_t node)
 	return (unsigned)((node * UINT64_C(0x9E3779B97F4A7C15)) >> 52) % (VF_FLEETING_WORDS * 64);
 }
 
-static void fleeting_mark(struct vf_session *s, uint64_t node)
+void vf_attr_fleeting(struct vf_session *s, uint64_t node)
 {
 	unsigned bit = fleeting_bit(node);
 
@@ -70,11 +70,13 @@ int64_t vf_attr_timeout(const struct vf_session *s, uint64_t node)
 
 void vf_entry_fill(struct vf_session *s, struct fuse_entry_out *out, const struct vn_entry *e)
 {
+	bool twin;
+
 	if (e->volatile_attr)
-		fleeting_mark(s, e->node);
-	out->nodeid = e->node;
+		vf_attr_fleeting(s, e->node);
+	out->nodeid = vf_through_out(s, e->node, &twin);
 	out->generation = e->generation;
 	vf_timeout_fill(s->policy.entry_timeout, &out->entry_valid, &out->entry_valid_nsec);
-	vf_timeout_fill(e->volatile_attr ? 0 : s->policy.attr_timeout, &out->attr_valid, &out->attr_valid_nsec);
+	vf_timeout_fill(e->volatile_attr || twin ? 0 : s->policy.attr_timeout, &out->attr_valid, &out->attr_valid_nsec);
 	vf_attr_fill(&out->attr, &e->attr);
 }

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -31,10 +33,51 @@ struct vf_devfuse {
 	int fd;                    /* the device */
 	int done;                  /* eventfd, written once when the mount is gone or stop is asked for */
 	unsigned max_threads;
-	bool no_uring;
+	bool no_uring, passthrough;
 	_Atomic bool unmounted; /* by somebody else */
 	bool stopped;           /* protected by stop_lock */
 };
+
+/* ---- files that the kernel reads itself ---- */
+
+static int devfuse_backing_open(void *arg, int fd)
+{
+	const struct vf_devfuse *d = arg;
+	struct fuse_backing_map map = {.fd = fd};
+	int id = ioctl(d->fd, FUSE_DEV_IOC_BACKING_OPEN, &map);
+
+	return id < 0 ? -errno : id;
+}
+
+static void devfuse_backing_close(void *arg, int id)
+{
+	const struct vf_devfuse *d = arg;
+	uint32_t wire = (uint32_t)id;
+
+	if (ioctl(d->fd, FUSE_DEV_IOC_BACKING_CLOSE, &wire) < 0) {
+		/* ENOENT, ENODEV: the connection has ended and taken all ids with it. */
+	}
+}
+
+/* Tried with a file of our own, so that the mount fails now and not each open. */
+static int devfuse_check_backing(struct vf_devfuse *d, struct vn_err *err)
+{
+	vn_autoclose int fd = -1;
+	int id;
+
+	if (!(vf_session_flags(d->session) & FUSE_PASSTHROUGH))
+		return vn_err_set(err, -EOPNOTSUPP,
+				  "open=passthrough is not possible: this kernel has no FUSE passthrough (Linux 6.9 with CONFIG_FUSE_PASSTHROUGH); mount without it");
+	fd = memfd_create("veneer", MFD_CLOEXEC);
+	id = fd < 0 ? -errno : devfuse_backing_open(d, fd);
+	if (id == -EPERM)
+		return vn_err_set(err, id,
+				  "open=passthrough needs root outside of user namespaces and containers (CAP_SYS_ADMIN); mount without it, or as root");
+	if (id < 0)
+		return vn_err_sys(err, id, "open=passthrough is not possible");
+	devfuse_backing_close(d, id);
+	return 0;
+}
 
 /* ---- open ---- */
 
@@ -46,6 +89,8 @@ static int devfuse_session(struct vf_devfuse *d, const struct vf_devfuse_config 
 	if (code)
 		return vn_err_sys(err, code, "starting a session");
 	sc.notify = vf_notices_table(d->notices);
+	sc.backing = (struct vf_backing){.arg = d, .open = devfuse_backing_open, .close = devfuse_backing_close};
+	d->passthrough = sc.policy.passthrough;
 	sc.policy.idmap = true; /* default_permissions is always on */
 	code = vf_session_new(&sc, &d->session);
 	return code ? vn_err_sys(err, code, "starting a session") : 0;
@@ -169,12 +214,14 @@ int vf_devfuse_start(struct vf_devfuse *d, struct vn_err *err)
 
 	devfuse_prepare_uring(d);
 	code = devfuse_init(d, err);
+	if (!code && d->passthrough)
+		code = devfuse_check_backing(d, err);
 	if (code)
 		return code;
 	code = devfuse_start_threads(d);
 	if (code)
 		return vn_err_sys(err, code, "starting the threads that serve the mount");
-	if (d->mount.target)
+	if (d->mount.target && !d->passthrough)
 		vf_probe_run(d->session, d->mount.target);
 	return 0;
 }

@@ -31,7 +31,7 @@ struct vf_mount_options {
 };
 
 struct vf_devfuse_config {
-	struct vf_session_config session; /* notify, carrier_flags and policy.idmap are set by the transport */
+	struct vf_session_config session; /* notify, backing, carrier_flags and policy.idmap are set by the transport */
 	const char *target;               /* directory to mount on; borrowed for the call */
 	int fd; /* instead of target: the device of a mount made elsewhere; -1 else. Taken over when open succeeds. */
 	struct vf_mount_options mount;

@@ -199,14 +199,28 @@ ssize_t vf_dispatch(struct vf_session *s, const struct iovec *in, int nin, const
 
 /* ---- replies that nobody got ---- */
 
+static void lost_entry(struct vf_session *s, const struct vn_ctx *ctx, uint64_t nodeid)
+{
+	if (nodeid)
+		s->fs->ops->forget(s->fs, ctx, vf_through_in(s, nodeid), 1);
+}
+
+/* An open that nobody has will not be released. at: of the answer to the open. */
+static void lost_open(struct vf_session *s, uint64_t nodeid, const struct iovec *out, size_t nout, size_t at)
+{
+	struct fuse_open_out o;
+
+	if (vf_session_flags(s) & FUSE_PASSTHROUGH && vn_iov_get(out, nout, at, &o, sizeof(o)) == sizeof(o))
+		vf_through_release(s, nodeid, o.fh);
+}
+
 static void lost_listing(struct vf_session *s, const struct vn_ctx *ctx, const struct iovec *out, size_t nout, size_t len)
 {
 	struct fuse_direntplus d;
 	size_t at = sizeof(struct fuse_out_header);
 
 	while (at + sizeof(d) <= len && vn_iov_get(out, nout, at, &d, sizeof(d)) == sizeof(d)) {
-		if (d.entry.nodeid)
-			s->fs->ops->forget(s->fs, ctx, d.entry.nodeid, 1);
+		lost_entry(s, ctx, d.entry.nodeid);
 		at += sizeof(d.entry) + FUSE_DIRENT_SIZE(d.dirent.namelen);
 	}
 }
@@ -225,9 +239,12 @@ void vf_reply_lost(struct vf_session *s, const struct iovec *in, int nin, const 
 	op = vf_op_find(q.opcode);
 	if (op && op->flags & VF_OP_LISTING)
 		lost_listing(s, &ctx, out, (size_t)nout, a.len);
+	if (q.opcode == FUSE_OPEN)
+		lost_open(s, q.nodeid, out, (size_t)nout, sizeof(a));
 	if (!op || !(op->flags & VF_OP_ENTRY))
 		return;
 	vn_iov_get(out, (size_t)nout, sizeof(a), &node, sizeof(node));
-	if (node)
-		s->fs->ops->forget(s->fs, &ctx, node, 1);
+	if (q.opcode == FUSE_CREATE || q.opcode == FUSE_TMPFILE)
+		lost_open(s, node, out, (size_t)nout, sizeof(a) + sizeof(struct fuse_entry_out));
+	lost_entry(s, &ctx, node);
 }

@@ -20,7 +20,8 @@ libvf_la_SOURCES = \
 	src/fuse/reply.c \
 	src/fuse/request.c src/fuse/request.h \
 	src/fuse/session.c src/fuse/session.h \
-	src/fuse/stats.c src/fuse/stats.h
+	src/fuse/stats.c src/fuse/stats.h \
+	src/fuse/through.c src/fuse/through.h
 
 if LINUX
 libvf_la_SOURCES += \

@@ -73,12 +73,16 @@ ssize_t vf_op_setattr(struct vf_request *r)
 		.ctime = vn_ns_make((int64_t)in->ctime, in->ctimensec),
 	};
 	struct vn_attr a;
+	int err;
 
 	if (!attr_times_ok(in))
 		return -EINVAL;
 	if (set.valid & VN_SET_SIZE && set.size > INT64_MAX)
 		return -EFBIG;
-	return attr_reply(r, vf_verb(r, setattr, r->node, &set, &a), &a);
+	err = vf_verb(r, setattr, r->node, &set, &a);
+	if (!err && set.valid & VN_SET_SIZE)
+		vf_through_resized(r);
+	return attr_reply(r, err, &a);
 }
 
 /* ---- statx ---- */

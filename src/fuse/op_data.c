@@ -8,15 +8,17 @@
 
 /* ---- open and release ---- */
 
-int vf_open_fill(struct vf_request *r, uint64_t node, uint32_t flags, struct fuse_open_out *out)
+int vf_open_fill(struct vf_request *r, uint64_t nodeid, uint32_t flags, struct fuse_open_out *out)
 {
-	struct vn_open o = {.fh = 0, .backing_fd = -1};
+	struct vn_open o = {.fh = 0};
 	int err;
 
+	if (vf_through_is_on(r))
+		return vf_through_open(r, nodeid, flags, out);
 	out->open_flags = FOPEN_KEEP_CACHE | FOPEN_NOFLUSH;
 	if (!r->fs->ops->open)
 		return 0;
-	err = vf_verb(r, open, node, flags, &o);
+	err = vf_verb(r, open, nodeid, flags, &o);
 	if (!err)
 		out->fh = o.fh;
 	return err;
@@ -25,15 +27,17 @@ int vf_open_fill(struct vf_request *r, uint64_t node, uint32_t flags, struct fus
 /* Without per-open state one ENOSYS ends all OPEN messages. */
 ssize_t vf_op_open(struct vf_request *r)
 {
-	if (!r->fs->ops->open && r->flags & FUSE_NO_OPEN_SUPPORT)
+	if (!r->fs->ops->open && !vf_through_is_on(r) && r->flags & FUSE_NO_OPEN_SUPPORT)
 		return -ENOSYS;
-	return vf_open_fill(r, r->node, r->in.open.flags, &r->out.open);
+	return vf_open_fill(r, r->h.nodeid, r->in.open.flags, &r->out.open);
 }
 
 /* Files that were made before the first ENOSYS are released too; there is nothing to do for them. */
 ssize_t vf_op_release(struct vf_request *r)
 {
-	if (r->fs->ops->open && r->fs->ops->release)
+	if (vf_through_is_on(r))
+		vf_through_release(r->s, r->h.nodeid, r->in.release.fh);
+	else if (r->fs->ops->open && r->fs->ops->release)
 		r->fs->ops->release(r->fs, &r->ctx, r->node, r->in.release.fh);
 	return 0;
 }
@@ -162,7 +166,7 @@ static ssize_t data_copy(struct vf_request *r, uint64_t max)
 		return -EINVAL;
 	if (!data_range_ok(in->off_in, len) || !data_range_ok(in->off_out, len))
 		return -EFBIG;
-	return vf_verb(r, copy_file_range, r->node, in->off_in, in->nodeid_out, in->off_out, (size_t)len, 0);
+	return vf_verb(r, copy_file_range, r->node, in->off_in, vf_through_in(r->s, in->nodeid_out), in->off_out, (size_t)len, 0);
 }
 
 ssize_t vf_op_copy_file_range(struct vf_request *r)

@@ -5,7 +5,7 @@
  * Left out on purpose, though clients offer it (doc/protocol.md has the long story):
  * ATOMIC_O_TRUNC loses truncations once OPEN is answered ENOSYS; POSIX_LOCKS and
  * FLOCK_LOCKS, so that locks stay in the client; SECURITY_CTX, the tree has no labels;
- * SPLICE_*, measured slower than one copy; PASSTHROUGH, which needs OPEN.
+ * SPLICE_*, measured slower than one copy; PASSTHROUGH, which needs OPEN, unless it is asked for.
  */
 #include <errno.h>
 
@@ -14,6 +14,7 @@
 
 #define PAGE_SIZE_WIRE 4096
 #define BACKGROUND 64
+#define STACK_DEPTH 1 /* backings lie on ordinary file systems; a kernel overlayfs may still stand on the mount */
 
 static const uint64_t init_wanted = FUSE_ASYNC_READ | FUSE_EXPORT_SUPPORT | FUSE_BIG_WRITES | FUSE_DONT_MASK |
 	FUSE_HAS_IOCTL_DIR | FUSE_ASYNC_DIO | FUSE_NO_OPEN_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_ABORT_ERROR |
@@ -31,6 +32,8 @@ static uint64_t init_flags(const struct vf_session *s, uint64_t offered)
 		want |= FUSE_POSIX_ACL;
 	if (p->writeback)
 		want |= FUSE_WRITEBACK_CACHE;
+	if (p->passthrough && s->backing.open && s->fs->ops->backing)
+		want |= FUSE_PASSTHROUGH;
 	if (p->idmap)
 		want |= FUSE_ALLOW_IDMAP;
 	if (s->dax.map)
@@ -59,6 +62,8 @@ static void init_sizes(const struct vf_session *s, const struct fuse_init_in *in
 	out->time_gran = 1;
 	if (flags & FUSE_MAX_PAGES)
 		out->max_pages = (uint16_t)(s->policy.max_write / PAGE_SIZE_WIRE);
+	if (flags & FUSE_PASSTHROUGH)
+		out->max_stack_depth = STACK_DEPTH;
 	if (flags & FUSE_MAP_ALIGNMENT)
 		out->map_alignment = VF_DAX_SHIFT;
 }
@@ -67,6 +72,7 @@ static void init_sizes(const struct vf_session *s, const struct fuse_init_in *in
 static void init_forget_all(struct vf_session *s)
 {
 	vf_dax_clear(s);
+	vf_through_clear(s);
 	if (s->fs->ops->session_reset)
 		s->fs->ops->session_reset(s->fs, s->fs_session);
 }

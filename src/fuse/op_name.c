@@ -51,8 +51,10 @@ ssize_t vf_op_lookup(struct vf_request *r)
 	return err == -ENOENT ? name_absent(r) : name_entry(r, err, &e);
 }
 
-static void name_forget(struct vf_request *r, uint64_t node, uint64_t n)
+static void name_forget(struct vf_request *r, uint64_t nodeid, uint64_t n)
 {
+	uint64_t node = vf_through_in(r->s, nodeid);
+
 	if (n && node != VN_NODE_ROOT && node != VF_PROBE_NODE)
 		r->fs->ops->forget(r->fs, &r->ctx, node, n);
 }
@@ -132,10 +134,23 @@ static uint32_t name_create_mode(struct vf_request *r)
 	return S_IFREG | (r->in.create.mode & MODE_BITS);
 }
 
-/* Per-open state where the file system has it; the entry is given back when that fails. */
+static int name_open(struct vf_request *r, const struct vn_entry *e)
+{
+	bool twin;
+
+	return vf_open_fill(r, vf_through_out(r->s, e->node, &twin), r->in.create.flags, &r->out.create.open);
+}
+
+/*
+ * Per-open state where the file system has it; the entry is given back when that fails. A name that
+ * existed may lead to a file that gets its twin by being opened: the entry then has it, too.
+ */
 static ssize_t name_opened(struct vf_request *r, const struct vn_entry *e)
 {
-	int err = vf_open_fill(r, e->node, r->in.create.flags, &r->out.create.open);
+	int err = name_open(r, e);
+
+	if (err == -ESTALE && vf_through_is_on(r))
+		err = name_open(r, e);
 
 	if (err)
 		r->fs->ops->forget(r->fs, &r->ctx, e->node, 1);
@@ -169,7 +184,7 @@ ssize_t vf_op_link(struct vf_request *r)
 {
 	struct vn_entry e;
 
-	return name_entry(r, vf_verb(r, link, r->in.link.oldnodeid, r->node, r->name[0], &e), &e);
+	return name_entry(r, vf_verb(r, link, vf_through_in(r->s, r->in.link.oldnodeid), r->node, r->name[0], &e), &e);
 }
 
 /* ---- taking away and moving ---- */

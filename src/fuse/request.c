@@ -29,7 +29,7 @@ int vf_request_header(struct vf_request *r)
 	if (vn_iov_get(r->req, r->nreq, 0, &r->h, sizeof(r->h)) < sizeof(r->h))
 		return -EBADMSG;
 	r->op = vf_op_find(r->h.opcode);
-	r->node = r->h.nodeid;
+	r->node = vf_through_in(r->s, r->h.nodeid);
 	if (r->h.len < sizeof(r->h) || r->h.len > total)
 		return -EINVAL;
 	return r->op ? 0 : -ENOSYS;

@@ -19,6 +19,7 @@
 #include "fuse/protocol.h"
 #include "fuse/session.h"
 #include "fuse/stats.h"
+#include "fuse/through.h"
 
 #define VF_GROUPS_MAX 32
 #define VF_IOV_MAX 1024
@@ -78,6 +79,9 @@ struct vf_session {
 	_Atomic uint64_t fleeting[VF_FLEETING_WORDS];
 	struct vf_dax dax;
 	struct vf_dax_table mappings;
+	struct vn_notify notify; /* as the file system has it */
+	struct vf_backing backing;
+	struct vf_through through;
 	struct vf_counters counters;
 };
 
@@ -90,7 +94,7 @@ struct vf_request {
 	uint64_t flags;          /* of the session, read once */
 	struct fuse_in_header h; /* our copy */
 	struct vn_ctx ctx;
-	uint64_t node;
+	uint64_t node; /* h.nodeid, as the file system knows it */
 
 	union {
 		char bytes[128];
@@ -189,11 +193,13 @@ void vf_attr_fill(struct fuse_attr *out, const struct vn_attr *a);
 void vf_entry_fill(struct vf_session *s, struct fuse_entry_out *out, const struct vn_entry *e);
 /* How long the attributes of node may be trusted, ns. */
 int64_t vf_attr_timeout(const struct vf_session *s, uint64_t node);
+/* From now on the attributes of node are not to be cached. */
+void vf_attr_fleeting(struct vf_session *s, uint64_t node);
 /* A timeout in ns as seconds and nanoseconds. */
 void vf_timeout_fill(int64_t timeout, uint64_t *sec, uint32_t *nsec);
 
-/* Fills the answer to an open of node, by way of the file system where it has per-open state (op_data.c). 0 or -errno. */
-int vf_open_fill(struct vf_request *r, uint64_t node, uint32_t flags, struct fuse_open_out *out);
+/* Fills the answer to an open of a nodeid as the client knows it, by way of the file system where it has per-open state (op_data.c). 0 or -errno. */
+int vf_open_fill(struct vf_request *r, uint64_t nodeid, uint32_t flags, struct fuse_open_out *out);
 
 /* ---- handlers ---- */
 

@@ -32,6 +32,8 @@ static int session_check_policy(struct vf_policy *p)
 		p->max_write = VF_MAX_WRITE;
 	if (p->max_write < MAX_WRITE_LEAST || p->max_write > VF_MAX_WRITE || p->max_write % MAX_WRITE_LEAST)
 		return -EINVAL;
+	if (p->passthrough && p->writeback)
+		return -EINVAL;
 	if (p->entry_timeout < 0 || p->attr_timeout < 0 || p->negative_timeout < 0)
 		return -EINVAL;
 	return 0;
@@ -74,6 +76,8 @@ int vf_session_new(const struct vf_session_config *config, struct vf_session **o
 	s->fs = config->fs;
 	s->policy = config->policy;
 	s->dax = config->dax;
+	s->notify = config->notify;
+	s->backing = config->backing;
 	s->carrier_flags = config->carrier_flags;
 	s->exit_status = config->exit_status;
 	s->exit_arg = config->exit_arg;
@@ -83,6 +87,7 @@ int vf_session_new(const struct vf_session_config *config, struct vf_session **o
 	if (err)
 		return err;
 	vf_dax_init(&s->mappings);
+	vf_through_init(&s->through);
 	*out = vn_steal_ptr(&s);
 	return 0;
 }
@@ -94,6 +99,7 @@ void vf_session_free(struct vf_session *s, bool keep)
 	vf_dax_clear(s);
 	s->fs->ops->session_free(s->fs, s->fs_session, keep);
 	vf_dax_fini(&s->mappings);
+	vf_through_fini(&s->through);
 	free(s);
 }
 

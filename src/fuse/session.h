@@ -30,6 +30,7 @@ struct vf_policy {
 	bool noxattr;             /* every call on extended attributes is answered ENOSYS */
 	bool auto_inval; /* the client drops cached pages when times or size differ: for trees that others change too */
 	bool no_readdirplus;    /* listings without attributes */
+	bool passthrough;       /* the client reads host files itself (through.h); excludes writeback */
 	bool idmap;             /* idmapped mounts are allowed: the client checks permissions itself */
 	uint32_t max_write;     /* bytes of one READ or WRITE, 4 KiB to 1 MiB in whole pages; 0: 1 MiB */
 	uint32_t max_readahead; /* bytes that the client may read ahead; 0: as much as it offers */
@@ -51,6 +52,16 @@ struct vf_dax {
 	int (*unmap)(void *arg, uint64_t moffset, uint64_t len);
 };
 
+/*
+ * Tells the client of host files that it may read itself. Functions may be called from
+ * any thread; open NULL: it cannot be told, and policy.passthrough has no effect.
+ */
+struct vf_backing {
+	void *arg;
+	int (*open)(void *arg, int fd); /* fd is borrowed. An id above 0, or -errno; -ELOOP: it lies on a stacked file system. */
+	void (*close)(void *arg, int id);
+};
+
 struct vf_session_config {
 	struct vn_fs *fs; /* borrowed until vf_session_free() */
 	struct vf_policy policy;
@@ -58,6 +69,7 @@ struct vf_session_config {
 	bool outlives;           /* the client may outlive the server */
 	struct vn_notify notify; /* handed to the file system; callbacks may be NULL */
 	struct vf_dax dax;
+	struct vf_backing backing;
 	uint64_t carrier_flags; /* INIT flags that the transport offers besides: FUSE_OVER_IO_URING */
 	/*
 	 * The guest's first process tells the status of its command, by the ioctl 0x7602 on

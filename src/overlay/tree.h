@@ -448,6 +448,8 @@ ssize_t ovl_data_copy(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_n
 		      struct ovl_node *out, uint64_t off_out, size_t len);
 int ovl_data_map(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, uint64_t off, uint64_t len,
 		 bool writable, struct vn_range *out);
+/* The file for FUSE passthrough, see vn_fs_ops.backing (backing.c). */
+int ovl_data_backing(struct ovl_tree *t, struct ovl_node *n, int *fd);
 void ovl_data_unmap(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint64_t len);
 /* st_blocks of a regular file, node->lock held. */
 uint64_t ovl_data_blocks(struct ovl_tree *t, struct ovl_node *n);

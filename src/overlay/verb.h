@@ -35,6 +35,7 @@ static inline bool verb_virtual(const struct verb *v)
 
 /* ---- verbs_data.c; see base/fs.h ---- */
 
+int ovl_verb_backing(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, int *fd);
 ssize_t ovl_verb_read(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off, const struct iovec *iov,
 		      int iovcnt);
 ssize_t ovl_verb_write(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, uint64_t off, const struct iovec *iov,

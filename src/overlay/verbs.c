@@ -336,6 +336,7 @@ const struct vn_fs_ops ovl_ops = {
 	.unlink = verb_unlink,
 	.rmdir = verb_rmdir,
 	.rename = verb_rename,
+	.backing = ovl_verb_backing,
 	.read = ovl_verb_read,
 	.write = ovl_verb_write,
 	.fsync = ovl_verb_fsync,

@@ -25,6 +25,15 @@ static void verb_cached(const struct verb *v)
 		ovl_cached_add(v->t, v->n);
 }
 
+int ovl_verb_backing(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t node, int *fd)
+{
+	VERB v;
+	int r = verb_begin(&v, fs, ctx, node);
+	if (r)
+		return r;
+	return ovl_has_bytes(v.n) ? ovl_data_backing(v.t, v.n, fd) : -ENOTSUP;
+}
+
 /* Content that changes must not stay in the client's cache. */
 static ssize_t verb_read_virtual(const struct verb *v, const struct vn_ctx *ctx, uint64_t off, const struct iovec *iov,
 				 int iovcnt)

@@ -98,6 +98,11 @@ START_TEST(our_own_options_are_set)
 	ck_assert(o.writeback && o.is_volatile && o.noacl && o.static_nlink && o.allow_other && o.debug);
 	ck_assert_uint_eq(o.commit_s, 30);
 	ck_assert_str_eq(o.source, "x");
+	ck_assert(!o.passthrough);
+	parse("open=passthrough");
+	ck_assert(o.passthrough);
+	parse("open=cached");
+	ck_assert(!o.passthrough);
 	parse("writeback=0,acl");
 	ck_assert(!o.writeback && !o.noacl);
 }
@@ -146,6 +151,8 @@ START_TEST(numbers_are_checked)
 	refuse("squash_to_uid=4294967295", "squash_to_uid");
 	refuse("squash_to_uid=root", "squash_to_uid=root");
 	refuse("writeback=maybe", "writeback=maybe");
+	refuse("open", "passthrough or cached");
+	refuse("open=direct", "open=direct");
 }
 END_TEST
 

@@ -49,4 +49,5 @@ one three 3 mixed 25
 one oci 3 oci 25 ",basecache=$scratch/cache"
 one many 120 mixed 6 ",basecache=$scratch/cache"
 one writeback 3 overlay 25 ,writeback -w
+one passthrough 3 overlay 25 ,open=passthrough
 finish

@@ -28,12 +28,14 @@ e2e_tests += \
 	tests/e2e/messages.sh \
 	tests/e2e/metadata_copies_no_data.sh \
 	tests/e2e/read_ahead.sh \
+	tests/e2e/passthrough.sh \
 	tests/e2e/unprivileged_layers.sh
 quick_e2e_tests += \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/messages.sh \
 	tests/e2e/read_ahead.sh
 concurrent_tests += tests/e2e/read_ahead.sh
+	tests/e2e/passthrough.sh
 test_data += tests/e2e/debian_cache
 e2e_tests += \
 	tests/e2e/snapshot_diff.sh \

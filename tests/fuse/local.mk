@@ -4,7 +4,8 @@ wire_tests = \
 	tests/fuse/dispatch \
 	tests/fuse/listing \
 	tests/fuse/malformed \
-	tests/fuse/session
+	tests/fuse/session \
+	tests/fuse/through
 unit_tests += $(wire_tests) tests/fuse/errno
 
 check_LTLIBRARIES += libtestfuse.la
@@ -20,6 +21,7 @@ tests_fuse_errno_LDADD = $(test_libs) $(fuse_libs)
 tests_fuse_listing_LDADD = $(fuse_test_libs)
 tests_fuse_malformed_LDADD = $(fuse_test_libs)
 tests_fuse_session_LDADD = $(fuse_test_libs)
+tests_fuse_through_LDADD = $(fuse_test_libs)
 
 if LINUX
 unit_tests += tests/fuse/devfuse tests/fuse/follow tests/fuse/readers

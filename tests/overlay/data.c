@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -714,7 +715,65 @@ START_TEST(threads_share_a_cache_that_is_too_small)
 }
 END_TEST
 
-VN_CHECK_MAIN("overlay/data", appending_a_byte_to_a_large_file_moves_at_most_two_blocks,
+/* 0 or -errno of asking; when there is a file, it has to be this long. */
+static int backing_of(const char *path, uint64_t size)
+{
+	uint64_t node = node_of(path);
+	int fd = -1, r = e.fs->ops->backing(e.fs, &e.ctx, node, &fd);
+	struct stat st;
+
+	ck_assert_int_eq(e.fs->ops->backing(e.fs, &e.ctx, node, NULL), r);
+	if (r)
+		return r;
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(st.st_size, size);
+	ck_assert_int_eq(close(fd), 0);
+	return 0;
+}
+
+START_TEST(a_client_may_read_whole_lower_files_itself)
+{
+	const char *const changed[] = {"written", "cut", "grown", "emptied"};
+	struct statvfs vfs;
+
+	begin(1);
+	for (size_t i = 0; i < VN_ARRAY_LEN(changed); i++)
+		lower_big(changed[i], MIB);
+	lower_big("big", MIB);
+	lower_big("small", 4096);
+	lower_dir(&e, 0, "dir");
+	lower_symlink(&e, 0, "link", "big");
+	engine_open(&e);
+	/* Only where the lower can be had on a mount that changes nothing. */
+	if (fstatvfs(base_fd(e.tree->base), &vfs) || !(vfs.f_flag & ST_NOATIME)) {
+		engine_close(&e);
+		return;
+	}
+	ck_assert_int_eq(backing_of("big", MIB), 0);
+	ck_assert_int_eq(backing_of("small", 0), -ENOTSUP);
+	ck_assert_int_eq(backing_of("dir", 0), -ENOTSUP);
+	ck_assert_int_eq(backing_of("link", 0), -ENOTSUP);
+	/* Attributes and names are no bytes. */
+	ck_assert_int_eq(e_chmod(&e, "big", 0600), 0);
+	ck_assert_int_eq(e_setxattr(&e, "big", "user.a", "b"), 0);
+	ck_assert_int_eq(e_rename(&e, "big", "moved", 0), 0);
+	ck_assert_int_eq(backing_of("moved", MIB), 0);
+	ck_assert_int_eq(e_write(&e, "written", 5, "x"), 0);
+	ck_assert_int_eq(e_truncate(&e, "cut", MIB - 1), 0);
+	ck_assert_int_eq(e_truncate(&e, "cut", MIB), 0);
+	ck_assert_int_eq(e_truncate(&e, "grown", MIB + 1), 0);
+	ck_assert_int_eq(e_truncate(&e, "emptied", 0), 0);
+	for (int again = 0; again < 2; again++) {
+		for (size_t i = 0; i < VN_ARRAY_LEN(changed); i++)
+			ck_assert_int_eq(backing_of(changed[i], 0), -ENOTSUP);
+		ck_assert_int_eq(backing_of("moved", MIB), 0);
+		engine_reopen(&e);
+	}
+	engine_close(&e);
+}
+END_TEST
+
+VN_CHECK_MAIN("overlay/data", a_client_may_read_whole_lower_files_itself, appending_a_byte_to_a_large_file_moves_at_most_two_blocks,
 	      metadata_and_truncation_to_nothing_copy_no_data, a_write_over_everything_reads_nothing_below,
 	      a_partial_file_becomes_full_by_itself, a_write_changes_mtime_and_ctime_and_reading_nothing,
 	      a_client_that_collects_writes_keeps_the_times, a_write_takes_suid_and_capabilities_away, append_only_and_immutable_files_are_kept,
