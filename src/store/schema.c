@@ -163,14 +163,47 @@ bool schema_is_wal(sqlite3 *db)
 	return wal;
 }
 
+static int schema_put_view(sqlite3_stmt *st, const char *name, const char *sql)
+{
+	int rc;
+
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, sql, (int)strlen(sql) - 1, SQLITE_STATIC); /* without its semicolon */
+	rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	return sqlerr_errno(rc, sqlite3_db_handle(st));
+}
+
+/*
+ * As rows of the schema, which this connection then does not know: the server never asks a view, and
+ * parsing them takes longer than making all tables. Where a build of SQLite keeps its schema to
+ * itself they are made the ordinary way.
+ */
+static int schema_create_views(sqlite3 *db)
+{
+	static const struct {
+		const char *name, *sql;
+	} views[] = {
+		{ "path", schema_path_view }, { "entry", schema_entry_view }, { "changes", schema_changes_view },
+	};
+	sqlite3_stmt *st = NULL;
+	int rc = schema_exec(db, "PRAGMA writable_schema = ON");
+	bool rows = !rc && sqlite3_prepare_v2(db, "INSERT INTO sqlite_master(type, name, tbl_name, rootpage, sql)"
+					      " VALUES('view', ?1, ?1, 0, ?2)", -1, &st, NULL) == SQLITE_OK;
+
+	for (size_t i = 0; !rc && i < sizeof(views) / sizeof(views[0]); i++)
+		rc = rows ? schema_put_view(st, views[i].name, views[i].sql) : schema_exec(db, views[i].sql);
+	sqlite3_finalize(st);
+	return rc ? rc : schema_exec(db, "PRAGMA writable_schema = OFF");
+}
+
 int schema_create(sqlite3 *db)
 {
-	static const char *const parts[] = { schema_tables, schema_path_view, schema_entry_view, schema_changes_view };
 	char sql[96];
-	int rc = 0;
+	int rc = schema_exec(db, schema_tables);
 
-	for (size_t i = 0; !rc && i < sizeof(parts) / sizeof(parts[0]); i++)
-		rc = schema_exec(db, parts[i]);
+	if (!rc)
+		rc = schema_create_views(db);
 	if (rc)
 		return rc;
 	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d", SCHEMA_APPLICATION,
