@@ -26,15 +26,22 @@ char *store_meta_get(struct store *s, const char *key)
 	return text;
 }
 
+/* A fact without a value is taken away. */
+static int fact_write_one(struct writer *w, const struct store_fact *f)
+{
+	vn_autofree char *full = fact_key(f->key);
+
+	if (!full)
+		return -ENOMEM;
+	return f->value ? writer_meta_text(w, full, f->value) : meta_set_text(w->db, full, NULL);
+}
+
 static int fact_write(struct writer *w, const struct store_fact *facts, size_t n)
 {
 	int rc = writer_begin(w);
 
-	for (size_t i = 0; !rc && i < n; i++) {
-		vn_autofree char *full = fact_key(facts[i].key);
-
-		rc = full ? meta_set_text(w->db, full, facts[i].value) : -ENOMEM;
-	}
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = fact_write_one(w, &facts[i]);
 	if (!rc)
 		return writer_commit(w);
 	writer_rollback(w);

@@ -161,11 +161,14 @@ int parents_match(struct store *s, const char *who, const char *recorded, const 
 int delta_meta_text(struct delta *d, const char *key, char **text)
 {
 	struct reader_conn conn;
+	sqlite3_stmt *st = NULL;
 	int rc = reader_get(d->reader, &conn);
 
 	if (rc)
 		return rc;
-	rc = meta_get_text(conn.db, key, text);
+	rc = reader_stmt(&conn, READER_META, &st);
+	if (!rc)
+		rc = meta_read_text(st, key, text);
 	reader_put(d->reader, &conn);
 	return rc;
 }

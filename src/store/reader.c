@@ -20,6 +20,7 @@ static const char *const reader_sql[READER_STMTS] = {
 	[READER_ALL_INODES] = "SELECT mode, uid, gid, rdev, nlink, size, atime, mtime, ctime, btime, flags, state, data,"
 			      " source, below, origin, ino FROM inode",
 	[READER_ALL_DENTRIES] = "SELECT parent, name, ino FROM dentry",
+	[READER_META] = "SELECT value FROM meta WHERE key = ?1",
 	[READER_ORPHANS] = "SELECT ino, session FROM orphan",
 };
 

@@ -211,17 +211,38 @@ int schema_create(sqlite3 *db)
 	return schema_exec(db, sql);
 }
 
+static int meta_find(sqlite3_stmt *st, const char *key)
+{
+	int rc = sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	return rc == SQLITE_DONE ? -ENOENT : sqlerr_errno(rc, sqlite3_db_handle(st));
+}
+
 static int meta_query(sqlite3 *db, const char *key, sqlite3_stmt **st)
 {
 	int rc = sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key = ?", -1, st, NULL);
 
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(*st, 1, key, -1, SQLITE_STATIC);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_step(*st);
-	if (rc == SQLITE_DONE)
-		return -ENOENT;
-	return sqlerr_errno(rc, db);
+	return rc == SQLITE_OK ? meta_find(*st, key) : sqlerr_errno(rc, db);
+}
+
+static int meta_text(sqlite3_stmt *st, char **value)
+{
+	const char *text = (const char *)sqlite3_column_text(st, 0);
+
+	*value = strdup(text ? text : "");
+	return *value ? 0 : -ENOMEM;
+}
+
+int meta_read_text(sqlite3_stmt *st, const char *key, char **value)
+{
+	int rc = meta_find(st, key);
+
+	if (!rc)
+		rc = meta_text(st, value);
+	sqlite3_reset(st);
+	return rc;
 }
 
 int meta_get(sqlite3 *db, const char *key, uint64_t *value)
@@ -240,13 +261,8 @@ int meta_get_text(sqlite3 *db, const char *key, char **value)
 	sqlite3_stmt *st = NULL;
 	int rc = meta_query(db, key, &st);
 
-	if (!rc) {
-		const char *text = (const char *)sqlite3_column_text(st, 0);
-
-		*value = strdup(text ? text : "");
-		if (!*value)
-			rc = -ENOMEM;
-	}
+	if (!rc)
+		rc = meta_text(st, value);
 	sqlite3_finalize(st);
 	return rc;
 }

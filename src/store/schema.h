@@ -40,6 +40,8 @@ int schema_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **stmt);
 /* Values of `meta`. Numbers are stored as integers; -ENOENT when there is none. */
 int meta_get(sqlite3 *db, const char *key, uint64_t *value);
 int meta_get_text(sqlite3 *db, const char *key, char **value); /* malloc()ed */
+/* The same with a statement that selects by key, which is reset. */
+int meta_read_text(sqlite3_stmt *st, const char *key, char **value);
 int meta_set(sqlite3 *db, const char *key, uint64_t value);
 int meta_set_text(sqlite3 *db, const char *key, const char *value); /* NULL: removes it */
 

@@ -143,6 +143,18 @@ int writer_meta(struct writer *w, const char *key, uint64_t value)
 	return writer_one(w, WRITER_META, value);
 }
 
+int writer_meta_text(struct writer *w, const char *key, const char *value)
+{
+	sqlite3_stmt *st = w->st[WRITER_META];
+	int rc;
+
+	sqlite3_bind_text(st, 2, key, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 1, value, -1, SQLITE_STATIC);
+	rc = sqlerr_errno(sqlite3_step(st), w->db);
+	sqlite3_reset(st);
+	return rc;
+}
+
 int writer_flush(struct writer *w)
 {
 	sqlite3_file *log = NULL;

@@ -58,6 +58,8 @@ void writer_rollback(struct writer *w);
 /* Writes a sorted batch inside a transaction. Flushes what has to be on the disk before this may commit. */
 int writer_apply(struct writer *w, struct batch *b);
 int writer_meta(struct writer *w, const char *key, uint64_t value);
+/* The same with a text; key and value are borrowed for the call. */
+int writer_meta_text(struct writer *w, const char *key, const char *value);
 /* Flushes the log: every commit so far survives a power cut. */
 int writer_flush(struct writer *w);
 /* Moves the log into the index, as far as readers allow. `truncate`: all of it or -EBUSY. *pages (may be NULL): what is left in the log. */
