@@ -136,6 +136,7 @@ static void applier_publish(struct store *s, const struct applier_run *end)
 {
 	struct applier *a = &s->applier;
 
+	__atomic_store_n(&s->order[0].blank, false, __ATOMIC_RELEASE);
 	reader_changed(s->order[0].reader); /* before anybody can rely on it */
 	pthread_mutex_lock(&a->lock);
 	__atomic_store_n(&a->position, end->position, __ATOMIC_RELEASE);

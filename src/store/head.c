@@ -435,6 +435,7 @@ int head_begin(struct store *s, struct vn_err *err)
 		stock_start(s);
 		return vn_err_sys(err, rc, "cannot bring the index of %s to rest", s->path);
 	}
+	__atomic_store_n(&s->order[0].blank, false, __ATOMIC_RELEASE); /* the next head may begin with rows */
 	reader_close(s->order[0].reader);
 	rc = head_rest_index(s);
 	if (rc) {

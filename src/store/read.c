@@ -56,8 +56,7 @@ int read_name_newer(struct store *s, size_t upto, uint64_t parent, const char *n
 		rc = read_begin(&r, &s->order[i], READER_NAME, parent);
 		if (rc)
 			return rc;
-		sqlite3_bind_blob64(r.st, 2, name, len, SQLITE_STATIC);
-		rc = read_step(&r);
+		rc = read_step_name(&r, name, len);
 		read_end(&r);
 	}
 	return rc;
@@ -73,8 +72,7 @@ int store_read_name(struct store *s, uint64_t parent, const char *name, size_t l
 		rc = read_begin(&r, &s->order[i], READER_NAME, parent);
 		if (rc)
 			return rc;
-		sqlite3_bind_blob64(r.st, 2, name, len, SQLITE_STATIC);
-		rc = read_step(&r);
+		rc = read_step_name(&r, name, len);
 		if (rc > 0)
 			*ino = (uint64_t)sqlite3_column_int64(r.st, 0);
 		read_end(&r);

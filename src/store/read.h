@@ -9,7 +9,7 @@
 
 #include "store/state.h"
 
-/* A statement of one delta with its connection held. */
+/* A statement of one delta with its connection held; of a delta without rows neither is there (st is NULL). */
 struct read {
 	struct delta *delta;
 	struct reader_conn conn;
@@ -19,6 +19,8 @@ struct read {
 int read_begin(struct read *r, struct delta *d, enum reader_stmt i, uint64_t key);
 /* 1: a row, 0: no more. */
 int read_step(struct read *r);
+/* The first, of a statement whose second parameter is a name. */
+int read_step_name(struct read *r, const char *name, size_t len);
 void read_end(struct read *r);
 /* A column as malloc()ed bytes with a NUL behind them. NULL: no memory. */
 char *read_copy(sqlite3_stmt *st, int column, size_t *len);

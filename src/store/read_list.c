@@ -13,11 +13,15 @@
 
 int read_begin(struct read *r, struct delta *d, enum reader_stmt i, uint64_t key)
 {
-	int rc = reader_get(d->reader, &r->conn);
+	int rc;
 
+	r->delta = d;
+	r->st = NULL;
+	if (__atomic_load_n(&d->blank, __ATOMIC_ACQUIRE))
+		return 0;
+	rc = reader_get(d->reader, &r->conn);
 	if (rc)
 		return rc;
-	r->delta = d;
 	rc = reader_stmt(&r->conn, i, &r->st);
 	if (rc)
 		reader_put(d->reader, &r->conn);
@@ -29,14 +33,22 @@ int read_begin(struct read *r, struct delta *d, enum reader_stmt i, uint64_t key
 /* 1: a row, 0: no more. */
 int read_step(struct read *r)
 {
-	int rc = sqlite3_step(r->st);
+	int rc = r->st ? sqlite3_step(r->st) : SQLITE_DONE;
 
 	return rc == SQLITE_ROW ? 1 : sqlerr_errno(rc, r->conn.db);
 }
 
+int read_step_name(struct read *r, const char *name, size_t len)
+{
+	if (r->st)
+		sqlite3_bind_blob64(r->st, 2, name, len, SQLITE_STATIC);
+	return read_step(r);
+}
+
 void read_end(struct read *r)
 {
-	reader_put(r->delta->reader, &r->conn);
+	if (r->st)
+		reader_put(r->delta->reader, &r->conn);
 }
 
 char *read_copy(sqlite3_stmt *st, int column, size_t *len)

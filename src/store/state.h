@@ -39,6 +39,12 @@ struct delta {
 	int lockfd;        /* shared lock of an upper used as a layer; -1 */
 	uint64_t applied, next_ino; /* as its meta says */
 	struct reader *reader;
+	/*
+	 * Atomic. A head that was made at this opening and has not had a batch yet holds no
+	 * rows: nothing is read from it, so a mount that changes nothing never opens a
+	 * second connection.
+	 */
+	bool blank;
 };
 
 struct numbers {

@@ -114,6 +114,7 @@ static int upper_create(struct store *s, const struct store_config *config, sqli
 	if (!rc)
 		rc = upper_create_index(s, config, db, at);
 	s->unborn = !rc;
+	s->order[0].blank = !rc;
 	if (store_no_space(rc))
 		return vn_err_set(err, rc, "cannot make an upper in %s: the file system is full (an upper needs some 20 MB)", s->path);
 	return rc ? vn_err_sys(err, rc, "cannot make an upper in %s", s->path) : 0;
