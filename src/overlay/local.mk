@@ -22,7 +22,7 @@ liboverlay_la_SOURCES = \
 	src/overlay/keep.c src/overlay/keep.h \
 	src/overlay/level.c \
 	src/overlay/load.c src/overlay/load.h src/overlay/load_base.c src/overlay/load_names.c src/overlay/load_row.c \
-	src/overlay/lowers.c src/overlay/lowers.h \
+	src/overlay/lowers.c src/overlay/lowers.h src/overlay/opening.c src/overlay/opening.h \
 	src/overlay/make.c \
 	src/overlay/names.c src/overlay/names.h \
 	src/overlay/node.c \

@@ -23,9 +23,11 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/scope.h"
+#include "overlay/opening.h"
 #include "overlay/prints.h"
 
 #define PRINT_SIZE 17
+#define LOWERS_MANY 8 /* opening that many takes longer than to have a thread make the upper meanwhile */
 
 /* The stack as configured or as recorded: uppers that serve as sealed deltas, then plain directories. */
 struct stack {
@@ -203,16 +205,22 @@ static int facts_fill(struct facts *f, struct base *b, const struct stack *s)
 	return r ? r : facts_count(f, "lowers", (int64_t)lowers);
 }
 
-/* Writes the stack into the index, all of it or nothing, with one flush however many layers there are. */
-static int stack_record(struct store *st, struct base *b, const struct stack *s)
+/* What the index is to say of the stack. */
+static int facts_gather(struct facts *f, struct base *b, const struct stack *s)
 {
-	struct facts f = { .v = calloc(3 * s->n + 3, sizeof(*f.v)) };
-	int r = f.v ? facts_fill(&f, b, s) : -ENOMEM;
+	f->v = calloc(3 * s->n + 3, sizeof(*f->v));
+	return f->v ? facts_fill(f, b, s) : -ENOMEM;
+}
 
-	if (!r)
-		r = store_meta_set_all(st, f.v, f.n);
-	facts_free(&f);
-	return r;
+/*
+ * Writes the stack into the index, all of it or nothing, with one flush however many layers there are.
+ * *f may have been gathered before.
+ */
+static int stack_record(struct store *st, struct base *b, const struct stack *s, struct facts *f)
+{
+	int r = f->v ? 0 : facts_gather(f, b, s);
+
+	return r ? r : store_meta_set_all(st, f->v, f->n);
 }
 
 /* Is the fingerprint what the index or the record has? *old: where the lower was. */
@@ -332,29 +340,45 @@ static int lowers_known(const struct ovl_config *config, const struct stack *s, 
 	return r;
 }
 
-static int lowers_open_store(const struct ovl_config *config, const struct stack *s, struct base *b,
-			     struct store **store, struct vn_err *err)
+static struct store_config lowers_store_config(const struct ovl_config *config, const struct stack *s)
 {
-	struct store_config sc = {
+	return (struct store_config){
 		.upper = config->upper, .create = config->create_upper, .readonly = config->readonly,
 		.shared = config->shared, .snapshot = config->snapshot, .parents = (const char *const *)s->paths, .nparents = s->parents,
 		.commit_s = config->commit_s, .is_volatile = config->is_volatile, .journal_size = config->journal_size,
 	};
+}
+
+/* The store has been opened: does it belong to these lowers? One that is new does from now on. */
+static int lowers_bind(const struct ovl_config *config, const struct stack *s, struct base *b, struct store *store,
+		       struct facts *f, struct vn_err *err)
+{
+	if (meta_count(store, "lowers"))
+		return lowers_known(config, s, b, store, err);
+	if (config->readonly)
+		return vn_err_set(err, -EINVAL, "'%s' was never mounted: there is nothing to look at", config->upper);
+	int r = stack_record(store, b, s, f);
+	return r ? vn_err_sys(err, r, "cannot record the lower directories in '%s'", config->upper) : 0;
+}
+
+static int lowers_open_store(const struct ovl_config *config, const struct stack *s, struct base *b,
+			     struct opening *o, struct store **store, struct vn_err *err)
+{
+	struct store_config sc = lowers_store_config(config, s);
+	struct facts f = { 0 };
 	*store = NULL;
 	if (!config->upper && !s->parents)
 		return 0;
 	int r = stack_check_parents(config, b, s, err);
-	if (!r)
-		r = store_open(&sc, store, err);
-	if (r || !config->upper)
-		return r;
-	if (meta_count(*store, "lowers"))
-		r = lowers_known(config, s, b, *store, err);
-	else if (config->readonly)
-		r = vn_err_set(err, -EINVAL, "'%s' was never mounted: there is nothing to look at", config->upper);
-	else if ((r = stack_record(*store, b, s)))
+	if (!r && o->begun && (r = facts_gather(&f, b, s)))
 		vn_err_sys(err, r, "cannot record the lower directories in '%s'", config->upper);
-	if (r) {
+	if (!r)
+		r = opening_end(o, &sc, store, err);
+	bool opened = !r;
+	if (opened && config->upper)
+		r = lowers_bind(config, s, b, *store, &f, err);
+	facts_free(&f);
+	if (r && opened) {
 		store_close(*store);
 		*store = NULL;
 	}
@@ -380,6 +404,8 @@ static int lowers_make_upper(const struct ovl_config *config, bool *made, struct
 int ovl_lowers_open(const struct ovl_config *config, struct base **base, struct store **store, struct vn_err *err)
 {
 	struct stack s = { 0 };
+	struct opening o = { 0 };
+	struct store_config sc;
 	bool made = false;
 	*base = NULL;
 	int r = config->nlowers ? stack_from_config(config, &s, err) :
@@ -390,10 +416,14 @@ int ovl_lowers_open(const struct ovl_config *config, struct base **base, struct 
 	if (!r) {
 		struct base_config bc = { .lowers = (const char *const *)s.paths + s.parents, .nlowers = s.n - s.parents,
 					  .exclude = config->upper, .noxattr_markers = config->noxattr_markers };
+		sc = lowers_store_config(config, &s);
+		if (config->upper && config->create_upper && !config->readonly && !s.parents && s.n >= LOWERS_MANY)
+			opening_begin(&o, &sc);
 		r = base_open(&bc, base, err);
 	}
 	if (!r)
-		r = lowers_open_store(config, &s, *base, store, err);
+		r = lowers_open_store(config, &s, *base, &o, store, err);
+	opening_abandon(&o);
 	if (r && *base) {
 		base_close(*base);
 		*base = NULL;

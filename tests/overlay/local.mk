@@ -8,6 +8,7 @@ overlay_tests = \
 	tests/overlay/deep \
 	tests/overlay/extents \
 	tests/overlay/names \
+	tests/overlay/opening \
 	tests/overlay/refs \
 	tests/overlay/run \
 	tests/overlay/tree_identity \
@@ -19,7 +20,7 @@ overlay_tests = \
 	tests/overlay/tree_names_over_view \
 	tests/overlay/tree_restart_over_view
 unit_tests += $(overlay_tests)
-concurrent_tests += tests/overlay/data
+concurrent_tests += tests/overlay/data tests/overlay/opening
 
 engine_sources = tests/overlay/engine.c tests/overlay/engine.h
 
@@ -41,6 +42,9 @@ tests_overlay_deep_LDADD = $(test_libs) $(overlay_libs)
 tests_overlay_extents_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_names_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_opening_SOURCES = tests/overlay/opening.c $(engine_sources)
+tests_overlay_opening_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_refs_LDADD = $(test_libs) $(overlay_libs)
 
