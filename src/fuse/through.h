@@ -29,7 +29,8 @@
  *
  *	T1	every entry that we answer with has the twin, every OPEN of the first nodeid is ESTALE,
  *		and the twin is always plain: whoever opens the file sees all changes;
- *	T2	descriptors that were open through go on showing the lower's bytes, as they were;
+ *	T2	descriptors that were open through go on showing the lower's bytes, as they were (one of
+ *		O_RDONLY | O_TRUNC among them, since OPEN does not tell us of the truncation);
  *	T3	in all requests both nodeids stand for the same file (vf_through_in() is applied when
  *		they are read), so fchmod(2) on an old descriptor, or another name of the file that
  *		still leads to the first nodeid, mean the file as it is now;
@@ -37,8 +38,8 @@
  *		done through itself; and a truncation by the first nodeid drops the twin's pages.
  *
  * The same happens when the file has changed without having been opened (truncate(2)) and is opened
- * again, and for O_DIRECT, which a backing may not be able to do. Only a descriptor's path in /proc has no
- * name to look up again: opening /proc/self/fd/N of one that is open through for writing is ESTALE.
+ * again, and for O_DIRECT, which a backing may not be able to do. Only what has no name to look up again, the
+ * path of a descriptor in /proc and a bind mount of the file alone, cannot be opened then: ESTALE.
  *
  * Counts. We count an open before we answer it and forget it at RELEASE, which the kernel sends when
  * it has already let go. So what we count includes all that the kernel has, and a mode that

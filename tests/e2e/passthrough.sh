@@ -75,7 +75,7 @@ unmnt other
 
 # ---- one descriptor that reads, and the rest of the world ----
 cat >beside.py <<'P'
-import mmap, os, subprocess, sys
+import errno, mmap, os, subprocess, sys
 veneer = sys.argv[1]
 data = open("data", "rb").read()
 def say(what, good):
@@ -108,6 +108,11 @@ say("size and times are one", os.fstat(r[0])[6:] == os.fstat(w)[6:] and os.fstat
 os.fchmod(r[0], 0o600)
 say("so are modes", os.fstat(w).st_mode & 0o777 == 0o600 == os.stat("mnt/written").st_mode & 0o777)
 os.pwrite(w, b"more", 100)
+try:
+    os.open("/proc/self/fd/%d" % r[0], os.O_RDWR)
+    say("its old descriptor cannot be opened again", False)
+except OSError as e:
+    say("its old descriptor cannot be opened again", e.errno == errno.ESTALE)
 say("and it can be extended", os.stat("mnt/written").st_size == 104 == os.fstat(r[0]).st_size and len(now("written")) == 104)
 m.close()
 
@@ -201,7 +206,7 @@ beside() {
 		is "$line" "${line%: *}: yes" "$1: ${line%: *}"
 		n=$((n + 1))
 	done < <(timeout 300 python3 beside.py "$VENEER" 2>&1)
-	is $n 29 "$1: all were asked"
+	is $n 30 "$1: all were asked"
 }
 beside 'read/write'
 check 'the writable layer is sound' eventually 30 "$VENEER" check up
