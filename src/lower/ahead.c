@@ -2,6 +2,7 @@
 #include "lower/ahead.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -31,7 +32,8 @@ enum {
 struct ahead_dir {
 	size_t uses; /* parts that wait or are being read; under the lock */
 	uint64_t hash;
-	unsigned depth;
+	unsigned depth, from;
+	bool data;
 	size_t len;
 	char path[];
 };
@@ -45,7 +47,7 @@ struct ahead {
 	struct layer *layers;
 	atomic_int heat;
 	atomic_bool stopping;
-	atomic_ullong names;
+	atomic_ullong names, files;
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t work, ended;
 	unsigned nthreads, nidle, nended, credit;
@@ -192,6 +194,8 @@ bool ahead_ask(struct ahead *a, const struct ahead_wish *w)
 	if (seen_locked(a, w->hash) || !(d = dir_new(w->path, strlen(w->path), NULL, 0)))
 		return true;
 	d->hash = w->hash;
+	d->data = w->data;
+	d->from = w->from;
 	if (a->credit < w->credit)
 		a->credit = w->credit;
 	room = ask_parts_locked(a, d, w);
@@ -207,7 +211,8 @@ struct reading {
 	struct ahead *a;
 	const struct ahead_part *part;
 	int fd;
-	unsigned names;
+	unsigned names, files;
+	uint64_t bytes;
 };
 
 /* A directory was met in one that is being read. */
@@ -241,6 +246,41 @@ static int reading_name(void *arg, const struct layer_dent *e)
 	return 0;
 }
 
+/* Has the host read the beginning of a file soon; it does not wait. */
+static void reading_will_need(int fd, uint64_t size)
+{
+#ifdef POSIX_FADV_WILLNEED
+	posix_fadvise(fd, 0, (off_t)size, POSIX_FADV_WILLNEED);
+#else
+	(void)fd;
+	(void)size;
+#endif
+}
+
+static int reading_file(void *arg, const struct layer_dent *e)
+{
+	struct reading *r = arg;
+	struct layer *l = &r->a->layers[r->part->layer];
+	struct layer_stat st;
+	vn_autoclose int fd = -1;
+
+	if (atomic_load_explicit(&r->a->stopping, memory_order_relaxed) || r->bytes > AHEAD_BYTES)
+		return 1;
+	if (++r->names <= r->part->dir->from)
+		return 0;
+	if (r->names > r->part->dir->from + AHEAD_FILES)
+		return 1;
+	if (e->type != DT_REG || layer_stat(r->fd, e->name, &st) || !st.attr.size || st.attr.size > AHEAD_FILE_MAX)
+		return 0;
+	fd = layer_open_file(l, r->fd, e->name, &st);
+	if (fd < 0)
+		return 0;
+	reading_will_need(fd, st.attr.size);
+	r->bytes += st.attr.size;
+	r->files++;
+	return 0;
+}
+
 static void reading_part(struct ahead *a, const struct ahead_part *p)
 {
 	struct layer *l = &a->layers[p->layer];
@@ -249,8 +289,9 @@ static void reading_part(struct ahead *a, const struct ahead_part *p)
 	struct reading r = {.a = a, .part = p, .fd = fd};
 
 	if (fd >= 0)
-		layer_read_dir(fd, reading_name, &r);
+		layer_read_dir(fd, p->dir->data ? reading_file : reading_name, &r);
 	atomic_fetch_add_explicit(&a->names, r.names, memory_order_relaxed);
+	atomic_fetch_add_explicit(&a->files, r.files, memory_order_relaxed);
 	ahead_cool(a, ahead_sleeps() - sleeps);
 }
 
@@ -345,5 +386,5 @@ void ahead_stats(struct ahead *a, struct ahead_stats *out)
 	vn_autounlock pthread_mutex_t *held = vn_lock(&a->lock);
 
 	(void)held;
-	*out = (struct ahead_stats){a->parts, atomic_load(&a->names), a->nthreads};
+	*out = (struct ahead_stats){a->parts, atomic_load(&a->names), atomic_load(&a->files), a->nthreads};
 }

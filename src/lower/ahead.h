@@ -24,7 +24,9 @@
  * Bounds: AHEAD_THREADS threads, started when they are first needed;
  * AHEAD_QUEUE parts wait, what comes then is forgotten; AHEAD_NAMES names of a
  * part are looked at, AHEAD_DEPTH levels below what was asked for. A part that
- * was asked for a few seconds ago is not read again.
+ * was asked for a few seconds ago is not read again. Bytes are read of small files
+ * only, a bounded number of them for each time that somebody asks; the host does
+ * that by itself, so no thread waits for it.
  *
  * A thread that hangs in a lower that has gone (a dead network file system) is
  * left behind at the end, with what it uses.
@@ -36,15 +38,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lower/base.h"
+
 struct layer;
 struct ahead;
 
 enum { AHEAD_THREADS = 8, AHEAD_QUEUE = 2048, AHEAD_NAMES = 16384, AHEAD_DEPTH = 2 };
+/* Of files: so many names at a time, not larger than this, and so many bytes of one part. */
+enum { AHEAD_FILES = BASE_AHEAD_FILES, AHEAD_FILE_MAX = 128 << 10, AHEAD_BYTES = 8 << 20 };
 
 /* What there is to say of it: tests and measurements. */
 struct ahead_stats {
 	uint64_t parts; /* read, or being read */
 	uint64_t names; /* looked at */
+	uint64_t files; /* whose bytes were asked for */
 	unsigned threads;
 };
 
@@ -69,6 +76,8 @@ struct ahead_wish {
 	const uint16_t *layers;
 	size_t nlayers;
 	unsigned credit; /* what may be read in it besides */
+	bool data;       /* not the names: the bytes of its small files */
+	unsigned from;   /* of them those behind so many names of each part */
 	bool soon;       /* before everything that waits */
 };
 

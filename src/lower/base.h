@@ -164,6 +164,16 @@ bool base_ahead_is_useful(const struct base *b);
  */
 bool base_ahead(struct base *b, const struct base_dir *d, const struct base_entry *e, unsigned credit, bool soon);
 
+/*
+ * Says that the small files of d will be read: bytes of the BASE_AHEAD_FILES ones behind the
+ * first `from` names of each layer are brought into the host's caches.
+ */
+void base_ahead_data(struct base *b, const struct base_dir *d, unsigned from);
+/* A request has read a file of a layer and slept so often (the difference of two base_ahead_sleeps()) meanwhile. */
+long base_ahead_sleeps(void);
+void base_ahead_felt(struct base *b, long sleeps);
+#define BASE_AHEAD_FILES 512u
+
 /* ---- the kept view (kept.h): all of the above but the files' bytes, in one mapped file ---- */
 
 /*

@@ -43,3 +43,24 @@ bool base_ahead(struct base *b, const struct base_dir *d, const struct base_entr
 	}
 	return ahead_ask(b->ahead, &w);
 }
+
+void base_ahead_data(struct base *b, const struct base_dir *d, unsigned from)
+{
+	char path[PATH_MAX];
+	struct ahead_wish w = {
+		.path = path, .hash = vn_hash_name(d->hash, (const char *)&from, sizeof(from)), .layers = d->layers,
+		.nlayers = d->nlayers, .data = true, .from = from};
+
+	if (base_dir_path(d, path, sizeof(path)) >= 0)
+		ahead_ask(b->ahead, &w);
+}
+
+long base_ahead_sleeps(void)
+{
+	return ahead_sleeps();
+}
+
+void base_ahead_felt(struct base *b, long sleeps)
+{
+	ahead_felt(b->ahead, 1, sleeps);
+}

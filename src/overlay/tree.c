@@ -47,6 +47,7 @@ static struct ovl_tree *tree_new(const struct ovl_config *config)
 	pthread_mutex_init(&t->written_lock, NULL);
 	pthread_mutex_init(&t->session_lock, NULL);
 	pthread_mutex_init(&t->number_lock, NULL);
+	pthread_mutex_init(&t->walk_lock, NULL);
 	vn_cond_init(&t->tick);
 	for (size_t i = 0; i < OVL_SHARDS; i++)
 		pthread_mutex_init(&t->shards[i].lock, NULL);
@@ -71,6 +72,7 @@ static void tree_free(struct ovl_tree *t)
 		free(t->shards[i].slots);
 	}
 	pthread_cond_destroy(&t->tick);
+	pthread_mutex_destroy(&t->walk_lock);
 	pthread_mutex_destroy(&t->number_lock);
 	pthread_mutex_destroy(&t->session_lock);
 	pthread_mutex_destroy(&t->written_lock);

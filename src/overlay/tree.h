@@ -212,6 +212,12 @@ struct ovl_tree {
 
 	_Atomic int64_t walk_last;   /* when a client that walks was last seen, and for how many directories; walk.c */
 	atomic_uint walk_length;
+	pthread_mutex_t walk_lock;   /* a leaf */
+	struct ovl_walk_files {      /* of the directory whose files are being read for the first time */
+		uint64_t dir;        /* its hash */
+		unsigned count, slept, asked; /* files; of them, since the last time, those that slept; how often was asked */
+		unsigned before;     /* count of the directory before it */
+	} walk_files;
 
 	struct ovl_seen *seen;       /* seen.c */
 	struct ovl_keep *keep;       /* keep.c; NULL: no view is made */

@@ -9,6 +9,8 @@
 #define WALK_WINDOW_MAX 64u
 #define WALK_SCAN 1024 /* names that are looked at for directories among them */
 #define WALK_PAUSE_S 4 /* after so long it is another walk */
+#define WALK_FILES_SLEPT 4 /* reads that slept, until a directory's other files are read ahead */
+#define WALK_FILES_LONG 16 /* so many read in the directory before: at once */
 #define WALK_CREDIT 16 /* directories further below, for each that is read ahead */
 
 static unsigned walk_window(struct ovl_tree *t)
@@ -95,4 +97,33 @@ void ovl_walk_end(struct ovl_tree *t, struct ovl_walk *w)
 {
 	ovl_node_put(t, w->parent);
 	w->parent = NULL;
+}
+
+/* ---- files ---- */
+
+/* Counts a first read in a directory; true: its files behind the first *from names are to be read ahead. */
+static bool walk_count_locked(struct ovl_walk_files *f, uint64_t dir, long sleeps, unsigned *from)
+{
+	if (f->dir != dir)
+		*f = (struct ovl_walk_files){ .dir = dir, .before = f->count };
+	f->count++;
+	f->slept += sleeps > 0;
+	if (f->slept < (f->before < WALK_FILES_LONG ? WALK_FILES_SLEPT : 1))
+		return false;
+	if (f->count < f->asked * (BASE_AHEAD_FILES / 2)) /* those have to be read first */
+		return false;
+	*from = f->asked++ * BASE_AHEAD_FILES;
+	f->slept = 0;
+	return true;
+}
+
+void ovl_walk_read(struct ovl_tree *t, const struct ovl_node *n, long sleeps)
+{
+	unsigned from;
+	base_ahead_felt(t->base, sleeps);
+	pthread_mutex_lock(&t->walk_lock);
+	bool ask = walk_count_locked(&t->walk_files, base_dir_hash(n->odir), sleeps, &from);
+	pthread_mutex_unlock(&t->walk_lock);
+	if (ask)
+		base_ahead_data(t->base, n->odir, from);
 }

@@ -25,4 +25,11 @@ void ovl_walk_begin(struct ovl_tree *t, struct ovl_node *dir, struct ovl_walk *w
 void ovl_walk_go_on(struct ovl_tree *t, struct ovl_node *dir, struct ovl_walk *w);
 void ovl_walk_end(struct ovl_tree *t, struct ovl_walk *w);
 
+/*
+ * Reading many small files of a directory for the first time, one after another, is
+ * a walk, too: where that waits, the directory's other small files are read ahead.
+ * Call it after the first read of a file without rows; sleeps: base_ahead_sleeps() of that read.
+ */
+void ovl_walk_read(struct ovl_tree *t, const struct ovl_node *n, long sleeps);
+
 #endif

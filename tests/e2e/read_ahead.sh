@@ -13,12 +13,16 @@ for layer in 0 1 2; do
 		echo "$layer" >"$scratch/plain/$layer/$d/sub/top"
 	done
 done
+mkdir "$scratch/plain/0/files"
+for f in {10..69}; do echo "$f" >"$scratch/plain/0/files/$f"; done
 over() { echo "lowerdir=$1/0:$1/1:$1/2"; }
 show() { (cd "$mnt" && find . -printf '%p %i %y %m %n %s %t\n' | sort); }
-listed() { # how many directories the slow server was asked to list
-	"$VENEER" stat --json "$slow" | sed -n 's/^ *"READDIR\(PLUS\)*": *\([0-9]*\),*$/\2/p' | awk '{n += $1} END {print n + 0}'
+asked() { # asked ERE: how many such messages the slow server has got
+	"$VENEER" stat --json "$slow" | sed -En "s/^ *\"($1)\": *([0-9]*),*\$/\\2/p" | awk '{n += $1} END {print n + 0}'
 }
+listed() { asked 'READDIR|READDIRPLUS'; }
 listed_more_than() { [ "$(listed)" -gt "$1" ]; }
+read_more_than() { [ "$(asked READ)" -gt "$1" ]; }
 slow_mnt() { mnt "$slow" -o "lowerdir=$scratch/plain"; }
 
 mnt "$mnt" -o "$(over "$scratch/plain")"
@@ -52,6 +56,20 @@ walks+=("$!")
 wait "${walks[@]}"
 check 'a walk shows the same' diff "$scratch/wanted" "$scratch/got"
 check 'and another beside it, too' diff "$scratch/wanted" "$scratch/got.2"
+unmnt "$mnt"
+
+# Somebody who reads one file after another of a directory will read them all.
+unmnt "$slow"
+slow_mnt
+mnt "$mnt" -o "$(over "$slow")"
+before=$(asked READ)
+cat "$mnt/files/11" "$mnt/files/12" >"$scratch/out"
+sleep 0.5
+check 'two files are two files' [ "$(asked READ)" -le $((before + 2)) ]
+cat "$mnt"/files/2* >"$scratch/out"
+is "$(cat "$scratch/out")" "$(seq 20 29)" 'ten files are read'
+check 'and the others ahead of being read' eventually 60 read_more_than $((before + 40))
+is "$(cat "$mnt"/files/*)" "$(seq 10 69)" 'all have their bytes'
 unmnt "$mnt"
 
 # The end comes in the middle of it.

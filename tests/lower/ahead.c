@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -89,6 +90,8 @@ START_TEST(every_part_is_read_once)
 {
 	struct layer layers[2];
 	struct ahead *a;
+	int64_t begun;
+	bool slow; /* the machine */
 
 	fx_file("0/d/one", "");
 	fx_file("0/d/two", "");
@@ -97,11 +100,15 @@ START_TEST(every_part_is_read_once)
 	layers[1] = layer_of("1");
 	a = ahead_over(layers);
 	heat(a);
+	begun = vn_mono_ns();
 	ck_assert(ask(a, "d", 1, 2, 0));
-	wait_for(a, 2, 3);
-	ck_assert(ask(a, "d", 1, 2, 0)); /* known */
+	ck_assert(ask(a, "d", 1, 2, 0)); /* known, for some seconds */
+	slow = vn_mono_ns() - begun > VN_NS_PER_SEC;
+	if (!slow)
+		wait_for(a, 2, 3);
 	ck_assert(ask(a, "missing", 2, 1, 0));
-	ck_assert_uint_le(wait_for(a, 3, 3).threads, AHEAD_THREADS);
+	if (!slow)
+		ck_assert_uint_le(wait_for(a, 3, 3).threads, AHEAD_THREADS);
 	ck_assert(ahead_free(a));
 	layer_close(&layers[0]);
 	layer_close(&layers[1]);
@@ -140,6 +147,73 @@ START_TEST(credit_ends)
 	heat(a);
 	ck_assert(ask(a, "d", 1, 1, 2));
 	wait_for(a, 3, 3);
+	ck_assert(ahead_free(a));
+	layer_close(&l);
+}
+END_TEST
+
+static void ask_data(struct ahead *a, uint64_t hash, unsigned from)
+{
+	const uint16_t layer = 0;
+	struct ahead_wish w = {.path = "d", .hash = hash << 20, .layers = &layer, .nlayers = 1, .data = true, .from = from};
+
+	ahead_ask(a, &w);
+}
+
+static void wait_for_files(struct ahead *a, uint64_t parts, uint64_t names, uint64_t files)
+{
+	int64_t until = vn_mono_ns() + PATIENCE_S * VN_NS_PER_SEC;
+	struct ahead_stats s = wait_for(a, parts, names);
+
+	while (s.files < files && vn_mono_ns() < until) {
+		usleep(1000);
+		ahead_stats(a, &s);
+	}
+	ck_assert_uint_eq(s.files, files);
+}
+
+START_TEST(bytes_are_wanted_of_small_files_only)
+{
+	struct layer l;
+	struct ahead *a;
+
+	fx_file("0/d/1", "one");
+	fx_file("0/d/2", "two");
+	fx_file("0/d/empty", "");
+	fx_file("0/d/large", "");
+	ck_assert_int_eq(truncate(fx_host("0/d/large"), AHEAD_FILE_MAX + 1), 0);
+	fx_dir("0/d/directory");
+	fx_link("0/d/link", "1");
+	ck_assert_int_eq(mkfifo(fx_host("0/d/pipe"), 0600), 0);
+	l = layer_of("0");
+	a = ahead_over(&l);
+	heat(a);
+	ask_data(a, 1, 0);
+	wait_for_files(a, 1, 7, 2);
+	ask_data(a, 2, 7); /* behind the last name */
+	wait_for_files(a, 2, 14, 2);
+	ck_assert(ahead_free(a));
+	layer_close(&l);
+}
+END_TEST
+
+START_TEST(bytes_are_wanted_of_so_many_files_at_a_time)
+{
+	struct layer l;
+	struct ahead *a;
+	char name[24];
+
+	for (int i = 0; i < AHEAD_FILES + 10; i++) {
+		snprintf(name, sizeof(name), "0/d/%d", i);
+		fx_file(name, "bytes");
+	}
+	l = layer_of("0");
+	a = ahead_over(&l);
+	heat(a);
+	ask_data(a, 1, 0);
+	wait_for_files(a, 1, AHEAD_FILES + 1, AHEAD_FILES);
+	ask_data(a, 2, AHEAD_FILES);
+	wait_for_files(a, 2, AHEAD_FILES + 1 + AHEAD_FILES + 10, AHEAD_FILES + 10);
 	ck_assert(ahead_free(a));
 	layer_close(&l);
 }
@@ -205,6 +279,7 @@ static void *asker_main(void *arg)
 		struct ahead_stats s;
 
 		ahead_felt(arg, 1, 1);
+		ask_data(arg, i, 0);
 		ask(arg, i % 3 ? "d" : "d/below", i * 7 % 50, 1 + i % 4, 3);
 		ahead_stats(arg, &s);
 		ck_assert_uint_le(s.threads, AHEAD_THREADS);
@@ -232,5 +307,6 @@ START_TEST(many_ask_at_once)
 END_TEST
 
 VN_CHECK_MAIN("lower/ahead", nothing_is_useful_until_a_request_has_slept, every_part_is_read_once,
-	      directories_below_are_read_on_credit_and_not_too_deep, credit_ends, layers_in_memory_cool_it,
+	      directories_below_are_read_on_credit_and_not_too_deep, credit_ends,
+	      bytes_are_wanted_of_small_files_only, bytes_are_wanted_of_so_many_files_at_a_time, layers_in_memory_cool_it,
 	      the_queue_is_bounded_and_what_waits_is_dropped_at_the_end, many_ask_at_once)
