@@ -4,36 +4,32 @@
  *
  * Each thread has a clone of the device, so that the kernel keeps what is being answered
  * apart; where the device cannot be cloned all read the same descriptor. A thread sleeps in
- * read(2) and runs on the CPU of the client that it answers (follow.h). Who may read, and
- * how many threads there are, is told in readers.h.
+ * read(2) and runs on the CPU of the client that it answers (follow.h), and where that is not
+ * enough to stay together, another one sends the reply (courier.h). Who may read, and how
+ * many threads there are, is told in readers.h.
  */
 #include "fuse/carrier.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
-#include "base/scope.h"
+#include "fuse/courier.h"
+#include "fuse/device.h"
 #include "fuse/dispatch.h"
 #include "fuse/follow.h"
 #include "fuse/protocol.h"
 #include "fuse/readers.h"
 #include "fuse/request.h"
 
-#define PAGE 4096
-#define BUFFER_SIZE ((size_t)VF_MAX_WRITE + 2 * PAGE)
 #define STOP_SIGNAL SIGRTMAX
 #define STOP_REPEAT_NS 1000000
 #define LARGE 65536 /* a payload that takes long to copy or to read */
@@ -44,110 +40,79 @@ struct worker {
 	int fd; /* a clone of the device, or the device */
 	struct vf_follow follow;
 	struct vf_reader reader;
-	char *in, *out;    /* mapped; sized for the largest message */
-	_Atomic bool gone; /* the thread is about to return */
+	char *in, *out;                     /* vf_buffer_map() */
+	struct vf_courier *_Atomic courier; /* NULL until a client is to be kept; the readers' watch looks at it */
+	_Atomic bool gone;                  /* the thread is about to return */
 };
 
 struct vf_classic {
 	struct vf_classic_config config;
 	struct vf_readers readers; /* its lock protects workers[] while the carrier runs */
 	_Atomic bool stopping, ended;
+	cpu_set_t cpus;           /* that workers may use */
+	const cpu_set_t *allowed; /* cpus or NULL, see vf_follow_allowed() */
 	struct worker workers[];
 };
 
-/* ---- buffers ---- */
-
-static char *buffer_map(void)
-{
-	void *p = mmap(NULL, BUFFER_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static void buffer_unmap(char *p)
-{
-	if (p)
-		munmap(p, BUFFER_SIZE);
-}
-
-/* A WRITE's and a READ's bytes start on a page. */
-static struct iovec buffer_in(char *p)
-{
-	size_t head = sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in);
-
-	return (struct iovec){p + PAGE - head, BUFFER_SIZE - PAGE + head};
-}
-
-static struct iovec buffer_out(char *p)
-{
-	size_t head = sizeof(struct fuse_out_header);
-
-	return (struct iovec){p + PAGE - head, BUFFER_SIZE - PAGE + head};
-}
-
 /* ---- one request ---- */
-
-static ssize_t device_read(int fd, char *buffer)
-{
-	struct iovec in = buffer_in(buffer);
-	ssize_t n = read(fd, in.iov_base, in.iov_len);
-
-	return n < 0 ? -errno : n;
-}
-
-/* ENOENT: the request was abandoned meanwhile; what the reply handed out goes back. */
-static void device_reply(int fd, struct vf_session *s, const struct iovec *in, const struct iovec *out, size_t len)
-{
-	ssize_t n;
-
-	do
-		n = write(fd, out->iov_base, len);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		vf_reply_lost(s, in, 1, out, 1);
-}
-
-/* follow may be NULL. */
-static void device_serve(int fd, struct vf_session *s, char *in_buffer, size_t n, char *out_buffer, struct vf_follow *follow)
-{
-	struct iovec in = buffer_in(in_buffer), out = buffer_out(out_buffer);
-	const struct fuse_in_header *h = in.iov_base;
-	ssize_t len;
-
-	in.iov_len = n;
-	if (follow)
-		vf_follow_arrived(follow);
-	len = vf_dispatch(s, &in, 1, &out, 1);
-	if (len <= 0)
-		return;
-	if (follow)
-		vf_follow_client(follow, h->pid, n + (size_t)len);
-	device_reply(fd, s, &in, &out, (size_t)len);
-	if (follow)
-		vf_follow_replied(follow);
-}
-
-/* Errors of read(2) that only say "look again": a signal, a request that was taken back. */
-static bool device_again(ssize_t n)
-{
-	return n == -EINTR || n == -EAGAIN || n == -ENOENT;
-}
 
 int vf_classic_serve_one(int fd, struct vf_session *session)
 {
-	char *in = buffer_map(), *out = buffer_map();
-	ssize_t n = -ENOMEM;
+	char *in_buffer = vf_buffer_map(), *out_buffer = vf_buffer_map();
+	ssize_t n = -ENOMEM, len;
 
-	if (in && out) {
+	if (in_buffer && out_buffer) {
+		struct iovec in = vf_buffer_in(in_buffer), out = vf_buffer_out(out_buffer);
+
 		do
-			n = device_read(fd, in);
-		while (device_again(n));
-		if (n > 0)
-			device_serve(fd, session, in, (size_t)n, out, NULL);
+			n = vf_device_read(fd, in_buffer);
+		while (vf_device_again(n));
+		in.iov_len = n > 0 ? (size_t)n : 0;
+		len = n > 0 ? vf_dispatch(session, &in, 1, &out, 1) : 0;
+		if (len > 0)
+			vf_device_reply(fd, session, &in, &out, (size_t)len);
 	}
-	buffer_unmap(in);
-	buffer_unmap(out);
+	vf_buffer_unmap(in_buffer);
+	vf_buffer_unmap(out_buffer);
 	return n < 0 ? (int)n : 0;
+}
+
+/* Whether the reply goes by the courier, who is made when first wanted; without memory for one it does not. */
+static bool worker_sends_courier(struct worker *w, const struct iovec *in, size_t len)
+{
+	struct vf_courier *courier = atomic_load_explicit(&w->courier, memory_order_relaxed);
+
+	if (courier && vf_courier_was_late(courier))
+		vf_follow_contended(&w->follow);
+	if (!vf_follow_keeps(&w->follow))
+		return false;
+	if (!courier) {
+		if (vf_courier_new(w->fd, w->c->config.session, &courier))
+			return false;
+		atomic_store(&w->courier, courier);
+	}
+	return vf_courier_take(courier, w->follow.cpu, in->iov_base, &w->out, len);
+}
+
+static void worker_answer(struct worker *w, const struct iovec *in, const struct iovec *out, size_t len)
+{
+	const struct fuse_in_header *h = in->iov_base;
+
+	vf_follow_client(&w->follow, h->pid, in->iov_len + len);
+	if (!worker_sends_courier(w, in, len))
+		vf_device_reply(w->fd, w->c->config.session, in, out, len);
+	vf_follow_replied(&w->follow);
+}
+
+static void worker_serve(struct worker *w, const struct iovec *in)
+{
+	struct iovec out = vf_buffer_out(w->out);
+	ssize_t len;
+
+	vf_follow_arrived(&w->follow);
+	len = vf_dispatch(w->c->config.session, in, 1, &out, 1);
+	if (len > 0)
+		worker_answer(w, in, &out, (size_t)len);
 }
 
 /* ---- threads ---- */
@@ -165,13 +130,11 @@ static bool request_is_slow(const struct iovec *in)
 	return vf_may_block(in, 1);
 }
 
-static void worker_busy(struct worker *w, size_t n)
+static void worker_busy(struct worker *w, const struct iovec *in)
 {
-	struct iovec in = buffer_in(w->in);
-	const struct fuse_in_header *h = in.iov_base;
+	const struct fuse_in_header *h = in->iov_base;
 
-	in.iov_len = n;
-	vf_readers_busy(&w->c->readers, &w->reader, n >= sizeof(*h) ? h->pid : 0, request_is_slow(&in));
+	vf_readers_busy(&w->c->readers, &w->reader, in->iov_len >= sizeof(*h) ? h->pid : 0, request_is_slow(in));
 }
 
 static void worker_end(struct vf_classic *c, int err)
@@ -185,14 +148,16 @@ static void worker_end(struct vf_classic *c, int err)
 /* One request, if one came. False when the thread is to end. */
 static bool worker_turn(struct worker *w)
 {
-	ssize_t n = device_read(w->fd, w->in);
+	ssize_t n = vf_device_read(w->fd, w->in);
+	struct iovec in = vf_buffer_in(w->in);
 
 	if (n > 0) {
-		worker_busy(w, (size_t)n);
-		device_serve(w->fd, w->c->config.session, w->in, (size_t)n, w->out, &w->follow);
+		in.iov_len = (size_t)n;
+		worker_busy(w, &in);
+		worker_serve(w, &in);
 	}
 	vf_readers_done(&w->c->readers, &w->reader);
-	if (n > 0 || device_again(n))
+	if (n > 0 || vf_device_again(n))
 		return true;
 	worker_end(w->c, (int)n);
 	return false;
@@ -204,7 +169,7 @@ static void *worker_main(void *arg)
 	struct vf_classic *c = w->c;
 
 	prctl(PR_SET_NAME, "vf-worker");
-	vf_follow_init(&w->follow);
+	vf_follow_init(&w->follow, c->allowed);
 	vf_readers_enter(&c->readers, &w->reader);
 	while (!atomic_load(&c->stopping) && vf_readers_wait(&c->readers, &w->reader) && worker_turn(w))
 		;
@@ -212,31 +177,22 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static int worker_clone(int fd)
-{
-	uint32_t source = (uint32_t)fd;
-	vn_autoclose int clone = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-
-	if (clone < 0 || ioctl(clone, FUSE_DEV_IOC_CLONE, &source) < 0)
-		return -errno;
-	return vn_steal_fd(&clone);
-}
-
 static void worker_fini(struct worker *w)
 {
+	vf_courier_free(w->courier);
 	if (w->fd >= 0 && w->fd != w->c->config.fd)
 		close(w->fd);
-	buffer_unmap(w->in);
-	buffer_unmap(w->out);
+	vf_buffer_unmap(w->in);
+	vf_buffer_unmap(w->out);
 }
 
 static int worker_init(struct worker *w, struct vf_classic *c)
 {
-	*w = (struct worker){.c = c, .fd = worker_clone(c->config.fd)};
+	*w = (struct worker){.c = c, .fd = vf_device_clone(c->config.fd)};
 	if (w->fd < 0)
 		w->fd = c->config.fd;
-	w->in = buffer_map();
-	w->out = buffer_map();
+	w->in = vf_buffer_map();
+	w->out = vf_buffer_map();
 	return w->in && w->out ? 0 : -ENOMEM;
 }
 
@@ -252,6 +208,19 @@ static int worker_make(void *arg)
 	if (err)
 		worker_fini(w);
 	return err;
+}
+
+/* By the readers' watch, with their lock held. */
+static void worker_hurry_all(void *arg)
+{
+	struct vf_classic *c = arg;
+
+	for (unsigned i = 0; i < c->readers.count; i++) {
+		struct vf_courier *courier = atomic_load(&c->workers[i].courier);
+
+		if (courier)
+			vf_courier_hurry(courier);
+	}
 }
 
 /* ---- life ---- */
@@ -277,7 +246,8 @@ int vf_classic_start(const struct vf_classic_config *config, struct vf_classic *
 	if (!c)
 		return -ENOMEM;
 	c->config = *config;
-	vf_readers_init(&c->readers, config->max_threads, worker_make, c);
+	c->allowed = vf_follow_allowed(&c->cpus);
+	vf_readers_init(&c->readers, config->max_threads, worker_make, worker_hurry_all, c);
 	stop_signal_set();
 	err = vf_readers_start(&c->readers);
 	if (err) {

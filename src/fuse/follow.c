@@ -10,26 +10,47 @@
 
 #include "base/clock.h"
 
-#define SAME_ENOUGH 2         /* requests in a row that make a client worth following */
-#define OTHERS_ENOUGH 16      /* changes of client that make following pointless */
-#define LARGE 100000          /* bytes that cost more than a wake-up; listings are smaller */
-#define PAUSE_NS 15000        /* a client that takes longer may have moved */
-#define LOOK_SOON_NS 400000   /* then it is looked for, at most so often */
-#define LOOK_LATE_NS 50000000 /* and ever more rarely while it stays where it is */
-#define LOOK_APART_NS 200000  /* clients in turn are not chased */
+#define SAME_ENOUGH 2           /* requests in a row that make a client worth following */
+#define OTHERS_ENOUGH 16        /* changes of client that make following pointless */
+#define LARGE 100000            /* bytes that cost more than a wake-up; listings are smaller */
+#define PAUSE_NS 15000          /* a client that takes longer may have moved */
+#define LOOK_SOON_NS 400000     /* then it is looked for, at most so often */
+#define LOOK_LATE_NS 50000000   /* and ever more rarely while it stays where it is */
+#define LOOK_APART_NS 200000    /* clients in turn are not chased */
+#define LOOK_KEPT_NS 100000     /* one that is to be kept and is late has probably got away */
+#define MOVES_ENOUGH 3          /* looks in a row with the client elsewhere: it is moved whenever it wakes up */
+#define KEEP_SOON_NS 20000000   /* after others wanted the CPU: when to try again, */
+#define KEEP_LATE_NS 1000000000 /* and ever later, at most so late, if they want it again before that time has passed */
 #define STRIKES_ENOUGH 8
+#define OFF_NS 500000000
 #define STAT_CPU 35 /* fields from the one behind the state to the processor, in /proc/PID/stat */
 
-void vf_follow_init(struct vf_follow *f)
+const cpu_set_t *vf_follow_allowed(cpu_set_t *set)
 {
-	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS};
-	if (sched_getaffinity(0, sizeof(f->allowed), &f->allowed) < 0)
-		f->strikes = STRIKES_ENOUGH;
+	return sched_getaffinity(0, sizeof(*set), set) < 0 ? NULL : set;
 }
 
-static bool follow_is_off(const struct vf_follow *f)
+void vf_follow_init(struct vf_follow *f, const cpu_set_t *allowed)
 {
-	return f->strikes >= STRIKES_ENOUGH;
+	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS, .keep_pause = KEEP_SOON_NS};
+	if (!allowed) {
+		f->strikes = STRIKES_ENOUGH;
+		f->off_until = INT64_MAX;
+		return;
+	}
+	f->allowed = *allowed;
+	sched_setaffinity(0, sizeof(f->allowed), &f->allowed);
+}
+
+/* When the time is over, a few strikes more are enough. */
+static bool follow_is_off(struct vf_follow *f)
+{
+	if (f->strikes < STRIKES_ENOUGH)
+		return false;
+	if (vn_mono_ns() < f->off_until)
+		return true;
+	f->strikes = STRIKES_ENOUGH / 2;
+	return false;
 }
 
 /* ---- pinning ---- */
@@ -78,38 +99,96 @@ static bool follow_waits(char state)
 	return state == 'S' || state == 'D' || state == 'I';
 }
 
-/* The CPU, -1 when it cannot be told. */
-static int follow_find(struct vf_follow *f)
+static int follow_cpu(char *p)
 {
-	char buf[1024], *p = follow_stat(f->pid, buf, sizeof(buf));
-
-	if (!p || strlen(p) < 4 || !follow_waits(p[2])) {
-		f->strikes++;
-		return -1;
-	}
-	f->strikes = 0;
-	p += 3;
 	for (int i = 0; p && i < STAT_CPU; i++)
 		p = strchr(p + 1, ' ');
 	return p ? atoi(p) : -1;
 }
 
+/* The CPU, -1 when it cannot be told. One that we have stopped on its way to sleep waits as well. */
+static int follow_find(struct vf_follow *f)
+{
+	char buf[1024], *p = follow_stat(f->pid, buf, sizeof(buf));
+	int cpu = p && strlen(p) > 3 ? follow_cpu(p + 3) : -1;
+
+	if (cpu >= 0 && (follow_waits(p[2]) || cpu == sched_getcpu())) {
+		f->strikes = 0;
+		return cpu;
+	}
+	f->strikes++;
+	return -1;
+}
+
+/*
+ * `since` the last look it was moved, or not. One that is to be kept is moved now and then, when somebody else's work
+ * comes between; at once and again means that this scheduler works in another way.
+ */
+static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
+{
+	if (f->keep && since > LOOK_SOON_NS)
+		f->moves = 0;
+	f->moves = moved ? f->moves + 1 : 0;
+	if (f->moves < MOVES_ENOUGH)
+		return;
+	if (f->keep)
+		vf_follow_contended(f);
+	else
+		f->keep = f->looked >= f->keep_after;
+	f->moves = 0;
+}
+
 static void follow_look(struct vf_follow *f)
 {
+	int64_t before = f->looked;
 	int cpu = follow_find(f);
 
 	f->looked = vn_mono_ns();
+	follow_moved(f, f->cpu >= 0 && cpu >= 0 && cpu != f->cpu, f->looked - before);
 	f->found = f->pid;
 	if (cpu != f->cpu)
 		f->patience = LOOK_SOON_NS;
 	else if (f->patience < LOOK_LATE_NS)
 		f->patience *= 2;
 	follow_pin(f, cpu);
-	if (follow_is_off(f))
-		follow_release(f);
+	if (f->strikes < STRIKES_ENOUGH)
+		return;
+	f->off_until = f->looked + OFF_NS;
+	follow_release(f);
+}
+
+/* ---- keeping a client ---- */
+
+bool vf_follow_keeps(const struct vf_follow *f)
+{
+	return f->keep && f->cpu >= 0 && f->found && f->found == f->pid;
+}
+
+void vf_follow_contended(struct vf_follow *f)
+{
+	int64_t now = vn_mono_ns(), went_well = now - f->keep_after;
+
+	if (went_well > KEEP_LATE_NS)
+		f->keep_pause = KEEP_SOON_NS;
+	else if (went_well < f->keep_pause && f->keep_pause < KEEP_LATE_NS)
+		f->keep_pause *= 2;
+	f->keep = false;
+	f->keep_after = now + f->keep_pause;
 }
 
 /* ---- the course of requests ---- */
+
+/* Whether the client took so long that it may be on another CPU, and it is time to look. */
+static bool follow_is_late(struct vf_follow *f, int64_t now)
+{
+	int64_t pause = now - f->replied;
+	bool late = pause > 2 * f->usual + PAUSE_NS;
+
+	f->usual += (pause - f->usual) / 8;
+	if (f->keep && late)
+		return now - f->looked > LOOK_KEPT_NS;
+	return pause > PAUSE_NS && now - f->looked > f->patience;
+}
 
 void vf_follow_arrived(struct vf_follow *f)
 {
@@ -118,7 +197,7 @@ void vf_follow_arrived(struct vf_follow *f)
 	if (f->cpu < 0 || follow_is_off(f))
 		return;
 	now = vn_mono_ns();
-	if (now - f->replied > PAUSE_NS && now - f->looked > f->patience)
+	if (follow_is_late(f, now))
 		f->found = 0; /* look when the client is known to wait */
 }
 
@@ -155,6 +234,6 @@ void vf_follow_client(struct vf_follow *f, uint32_t pid, size_t bytes)
 		return;
 	if (f->same >= OTHERS_ENOUGH)
 		f->others = 0;
-	if (f->found != pid && vn_mono_ns() - f->looked > LOOK_APART_NS)
+	if (f->found != pid && vn_mono_ns() - f->looked > (f->keep ? LOOK_KEPT_NS : LOOK_APART_NS))
 		follow_look(f);
 }

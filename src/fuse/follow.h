@@ -7,7 +7,9 @@
  * another CPU it is two wake-ups of halted CPUs, 70 us. The scheduler prefers the idle
  * CPU, so the worker pins itself: when one client sends request after request, it
  * finds out on which CPU that client waits and goes there. When requests are large, or
- * come from several clients in turn, it lets itself be placed freely.
+ * come from several clients in turn, it lets itself be placed freely. A client that is
+ * moved away each time that it is woken is to be kept (courier.h), while nobody else
+ * wants the CPU.
  */
 #ifndef VF_FOLLOW_H
 #define VF_FOLLOW_H
@@ -18,20 +20,28 @@
 #include <stdint.h>
 
 struct vf_follow {
-	uint32_t pid;     /* whose requests came lately, 0: nobody's */
-	unsigned same;    /* how many in a row */
-	unsigned others;  /* changes of pid since the thread was pinned */
-	int cpu;          /* where the thread is pinned, -1: nowhere */
-	int64_t replied;  /* when the last reply went out, ns */
-	int64_t looked;   /* when a client's CPU was last looked up, ns */
-	int64_t patience; /* how long not to look again, ns */
-	uint32_t found;   /* whose CPU that was; 0: look again */
-	unsigned strikes; /* looks in a row that found no waiting client; many: the numbers mean other processes here */
+	uint32_t pid;                   /* whose requests came lately, 0: nobody's */
+	unsigned same;                  /* how many in a row */
+	unsigned others;                /* changes of pid since the thread was pinned */
+	int cpu;                        /* where the thread is pinned, -1: nowhere */
+	int64_t replied;                /* when the last reply went out, ns */
+	int64_t looked;                 /* when a client's CPU was last looked up, ns */
+	int64_t patience;               /* how long not to look again, ns */
+	int64_t usual;                  /* how long the client takes from a reply to its next request, smoothed, ns */
+	uint32_t found;                 /* whose CPU that was; 0: look again */
+	unsigned moves;                 /* looks in a row that found the client elsewhere than we were */
+	bool keep;                      /* clients are moved away from us; see vf_follow_keeps() */
+	int64_t keep_after, keep_pause; /* not before; how long not the next time, ns */
+	unsigned strikes; /* looks in a row that found no waiting client; many: the numbers mean other processes here, */
+	int64_t off_until; /* or the machine is busy: nobody is followed until then, ns */
 	cpu_set_t allowed; /* where the thread may run at all */
 };
 
-/* By the thread that will follow. */
-void vf_follow_init(struct vf_follow *f);
+/* The CPUs that the calling thread may use, for vf_follow_init(): to be asked before anybody follows. NULL: too many to say. */
+const cpu_set_t *vf_follow_allowed(cpu_set_t *set);
+
+/* By the thread that will follow, on `allowed` CPUs (NULL: it will not); whoever made it may have been pinned. */
+void vf_follow_init(struct vf_follow *f, const cpu_set_t *allowed);
 
 /*
  * A request of pid has been carried out and is about to be answered: of `bytes` bytes,
@@ -44,5 +54,14 @@ void vf_follow_arrived(struct vf_follow *f);
 
 /* The reply has been sent. */
 void vf_follow_replied(struct vf_follow *f);
+
+/*
+ * True when the client was found on another CPU time and again, although we went after
+ * it: others are idle, and it should be woken in such a way that it stays (courier.h).
+ */
+bool vf_follow_keeps(const struct vf_follow *f);
+
+/* Others want our CPU, so no client is moved from it because it looked busy: not to be kept for a while. */
+void vf_follow_contended(struct vf_follow *f);
 
 #endif

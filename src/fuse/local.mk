@@ -26,11 +26,13 @@ libvf_la_SOURCES = \
 if LINUX
 libvf_la_SOURCES += \
 	src/fuse/carrier.h \
+	src/fuse/courier.c src/fuse/courier.h \
 	src/fuse/devfuse.c \
 	src/fuse/devfuse_classic.c \
 	src/fuse/devfuse_helper.c \
 	src/fuse/devfuse_mount.c src/fuse/devfuse_mount.h \
 	src/fuse/devfuse_uring.c src/fuse/devfuse_uring.h \
+	src/fuse/device.c src/fuse/device.h \
 	src/fuse/follow.c src/fuse/follow.h \
 	src/fuse/notices.c src/fuse/notices.h \
 	src/fuse/readers.c src/fuse/readers.h

@@ -200,6 +200,9 @@ static void *watch_main(void *arg)
 	pthread_mutex_lock(&r->lock);
 	while (!r->ending) {
 		vn_cond_wait_until(&r->watch, &r->lock, vn_mono_ns() + WATCH_NS);
+		if (r->ending)
+			break;
+		r->look(r->arg);
 		still = watch_look_locked(r) ? 0 : still + 1;
 		if (still < WATCH_LOOKS)
 			continue;
@@ -223,12 +226,13 @@ static unsigned readers_most(unsigned max)
 	return n < max ? n : max;
 }
 
-void vf_readers_init(struct vf_readers *r, unsigned max, int (*make)(void *arg), void *arg)
+void vf_readers_init(struct vf_readers *r, unsigned max, int (*make)(void *arg), void (*look)(void *arg), void *arg)
 {
 	memset(r, 0, sizeof(*r));
 	r->max = max < VF_READERS_MAX ? max : VF_READERS_MAX;
 	r->most = readers_most(r->max);
 	r->make = make;
+	r->look = look;
 	r->arg = arg;
 	atomic_store(&r->wanted, 1);
 	pthread_mutex_init(&r->lock, NULL);

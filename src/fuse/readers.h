@@ -51,11 +51,13 @@ struct vf_readers {
 	struct vf_reader *all[VF_READERS_MAX];
 	/* Makes a thread that calls vf_readers_enter(). Lock held. 0 or -errno. */
 	int (*make)(void *arg);
+	/* Called by the watch at each look, some ms apart while there are requests. Lock held. */
+	void (*look)(void *arg);
 	void *arg;
 };
 
 /* For up to `max` threads (at most VF_READERS_MAX), made by `make` when they are needed. */
-void vf_readers_init(struct vf_readers *r, unsigned max, int (*make)(void *arg), void *arg);
+void vf_readers_init(struct vf_readers *r, unsigned max, int (*make)(void *arg), void (*look)(void *arg), void *arg);
 
 /* Makes the first thread and the watch. 0 or -errno. */
 int vf_readers_start(struct vf_readers *r);

@@ -2,6 +2,7 @@
 /* A worker goes where its client waits, and only then. */
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 #include <unistd.h>
 
 #include "../check_main.h"
+#include "base/clock.h"
 #include "fuse/follow.h"
 
 static struct vf_follow f;
 static pid_t client;
 static int client_cpu;
+static cpu_set_t mine;
+static int ready[2], orders[2];
 
 static int last_cpu(const cpu_set_t *set)
 {
@@ -39,29 +43,50 @@ static char state_of(pid_t pid)
 	return end && end[1] ? end[2] : '?';
 }
 
-/* A process that waits on the last CPU that we may use. */
-static void setup(void)
+static void pin_to(int cpu)
 {
-	cpu_set_t mine, one;
-	int ready[2];
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Goes to the CPU that it is told, says so, and waits to be told again. */
+static void client_main(void)
+{
+	int cpu;
+
+	while (read(orders[0], &cpu, sizeof(cpu)) == sizeof(cpu)) {
+		pin_to(cpu);
+		if (write(ready[1], "x", 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void client_waits_on(int cpu)
+{
 	char byte;
 
-	sched_getaffinity(0, sizeof(mine), &mine);
-	client_cpu = last_cpu(&mine);
-	ck_assert_int_eq(pipe(ready), 0);
-	client = fork();
-	if (!client) {
-		CPU_ZERO(&one);
-		CPU_SET(client_cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-		if (write(ready[1], "x", 1) == 1)
-			pause();
-		_exit(0);
-	}
+	ck_assert_int_eq(write(orders[1], &cpu, sizeof(cpu)), sizeof(cpu));
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
 	while (state_of(client) != 'S') /* it has written and goes to sleep; the test's time limit ends a wait in vain */
 		usleep(1000);
-	vf_follow_init(&f);
+}
+
+/* A process that waits on the last CPU that we may use. */
+static void setup(void)
+{
+	sched_getaffinity(0, sizeof(mine), &mine);
+	client_cpu = last_cpu(&mine);
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(orders), 0);
+	client = fork();
+	if (!client)
+		client_main();
+	client_waits_on(client_cpu);
+	vf_follow_init(&f, &mine);
 }
 
 static void teardown(void)
@@ -121,13 +146,98 @@ END_TEST
 START_TEST(numbers_that_mean_nothing_here_turn_it_off)
 {
 	for (int i = 0; i < 2000 && f.strikes < 8; i++) {
-		requests((uint32_t)getpid(), 2, 100); /* runs, so it does not wait for us */
+		requests(INT32_MAX, 2, 100); /* no process has that number */
 		f.found = 0;
 		usleep(300);
 	}
 	ck_assert_int_eq(f.cpu, -1);
 	requests((uint32_t)client, 3, 100);
 	ck_assert_int_eq(f.cpu, -1);
+}
+END_TEST
+
+START_TEST(it_is_tried_again_after_a_while)
+{
+	f.strikes = 8;
+	f.off_until = INT64_MAX;
+	requests((uint32_t)client, 3, 100);
+	ck_assert_int_eq(f.cpu, -1);
+	f.off_until = 1;
+	requests((uint32_t)client, 3, 100);
+	ck_assert_int_eq(f.cpu, client_cpu);
+}
+END_TEST
+
+/* Whoever makes a worker may be pinned by then. */
+START_TEST(pinning_is_not_inherited)
+{
+	cpu_set_t now;
+
+	pin_to(client_cpu);
+	vf_follow_init(&f, &mine);
+	sched_getaffinity(0, sizeof(now), &now);
+	ck_assert(CPU_EQUAL(&mine, &now));
+	vf_follow_init(&f, NULL);
+	requests((uint32_t)client, 3, 100);
+	ck_assert_int_eq(f.cpu, -1);
+}
+END_TEST
+
+static int other_cpu(void)
+{
+	cpu_set_t others = mine;
+
+	CPU_CLR(client_cpu, &others);
+	return last_cpu(&others);
+}
+
+/* Each time that we have come, it is elsewhere. */
+static void client_moves(int n)
+{
+	for (int i = 0; i < n; i++) {
+		client_waits_on(f.cpu == client_cpu ? other_cpu() : client_cpu);
+		f.found = 0;
+		f.looked = 0;
+		requests((uint32_t)client, 1, 100);
+	}
+}
+
+START_TEST(a_client_that_is_always_moved_is_to_be_kept)
+{
+	if (other_cpu() < 0)
+		return; /* one CPU: nobody is moved */
+	requests((uint32_t)client, 3, 100);
+	ck_assert(!vf_follow_keeps(&f));
+	client_moves(2);
+	ck_assert(!vf_follow_keeps(&f));
+	client_moves(1);
+	ck_assert(vf_follow_keeps(&f));
+	requests((uint32_t)client, 1, 1 << 20);
+	ck_assert(!vf_follow_keeps(&f));
+}
+END_TEST
+
+START_TEST(where_others_want_the_cpu_nobody_is_kept_for_a_while)
+{
+	int64_t pause;
+
+	if (other_cpu() < 0)
+		return;
+	requests((uint32_t)client, 3, 100);
+	client_moves(3);
+	ck_assert(vf_follow_keeps(&f));
+	pause = f.keep_pause;
+	vf_follow_contended(&f);
+	ck_assert(!vf_follow_keeps(&f));
+	f.keep_after = INT64_MAX; /* as if no time passed */
+	client_moves(3);
+	ck_assert(!vf_follow_keeps(&f));
+	f.keep_after = 1;
+	client_moves(3);
+	ck_assert(vf_follow_keeps(&f));
+	f.keep_after = vn_mono_ns();
+	vf_follow_contended(&f);
+	ck_assert_int_gt(f.keep_pause, pause);
 }
 END_TEST
 
@@ -141,4 +251,6 @@ END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/follow", .setup = setup, .teardown = teardown}),
 		   one_client_is_followed, large_requests_set_the_worker_free, clients_in_turn_are_not_followed,
-		   numbers_that_mean_nothing_here_turn_it_off, requests_of_nobody_are_not_followed)
+		   numbers_that_mean_nothing_here_turn_it_off, it_is_tried_again_after_a_while,
+		   pinning_is_not_inherited, a_client_that_is_always_moved_is_to_be_kept,
+		   where_others_want_the_cpu_nobody_is_kept_for_a_while, requests_of_nobody_are_not_followed)

@@ -24,8 +24,9 @@ tests_fuse_session_LDADD = $(fuse_test_libs)
 tests_fuse_through_LDADD = $(fuse_test_libs)
 
 if LINUX
-unit_tests += tests/fuse/devfuse tests/fuse/follow tests/fuse/readers
-concurrent_tests += tests/fuse/devfuse tests/fuse/readers
+unit_tests += tests/fuse/courier tests/fuse/devfuse tests/fuse/follow tests/fuse/readers
+concurrent_tests += tests/fuse/courier tests/fuse/devfuse tests/fuse/readers
+tests_fuse_courier_LDADD = $(fuse_test_libs)
 tests_fuse_devfuse_LDADD = $(fuse_test_libs)
 tests_fuse_follow_LDADD = $(fuse_test_libs)
 tests_fuse_readers_LDADD = $(fuse_test_libs)

@@ -18,7 +18,7 @@ static int gate[2];
 static struct vf_readers readers;
 static struct vf_reader each[THREADS];
 static pthread_t threads[THREADS];
-static _Atomic unsigned served, made;
+static _Atomic unsigned served, made, looks;
 static _Atomic uint32_t pid; /* whose requests they are; 0: everybody is new */
 
 static void serve(char request)
@@ -59,12 +59,18 @@ static int make(void *arg)
 	return -pthread_create(&threads[i], NULL, thread_main, &each[i]);
 }
 
+static void look(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&looks, 1);
+}
+
 static void setup(void)
 {
 	ck_assert_int_eq(pipe(device), 0);
 	ck_assert_int_eq(pipe(gate), 0);
 	pid = 1;
-	vf_readers_init(&readers, THREADS, make, NULL);
+	vf_readers_init(&readers, THREADS, make, look, NULL);
 	ck_assert_int_eq(vf_readers_start(&readers), 0);
 }
 
@@ -125,6 +131,32 @@ START_TEST(request_that_turns_out_slow_holds_nobody_up)
 }
 END_TEST
 
+/* With the lock held it cannot be on its way. */
+static bool watch_rests(void)
+{
+	bool rests;
+
+	pthread_mutex_lock(&readers.lock);
+	rests = !atomic_load(&readers.awake);
+	pthread_mutex_unlock(&readers.lock);
+	return rests;
+}
+
+START_TEST(watch_calls_while_there_are_requests_and_then_rests)
+{
+	unsigned before;
+
+	request('q');
+	while (!atomic_load(&looks))
+		usleep(1000);
+	while (!watch_rests())
+		usleep(1000);
+	before = atomic_load(&looks);
+	usleep(50000);
+	ck_assert_uint_eq(atomic_load(&looks), before);
+}
+END_TEST
+
 START_TEST(watch_wakes_up_after_a_rest)
 {
 	while (atomic_load(&readers.awake))
@@ -174,5 +206,6 @@ END_TEST
 
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/readers", .setup = setup, .teardown = teardown}),
 		   one_client_is_served_by_one_thread, slow_request_lets_somebody_else_read,
-		   request_that_turns_out_slow_holds_nobody_up, watch_wakes_up_after_a_rest,
+		   request_that_turns_out_slow_holds_nobody_up,
+		   watch_calls_while_there_are_requests_and_then_rests, watch_wakes_up_after_a_rest,
 		   all_threads_may_be_held_up_and_go_on, clients_in_turn_get_a_second_reader_and_lose_it)

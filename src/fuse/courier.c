@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuse/courier.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+
+#include "base/clock.h"
+#include "fuse/device.h"
+#include "fuse/protocol.h"
+
+#define LETTERS 2      /* the client is awake before write(2) of the first has returned */
+#define LATE_NS 500000 /* with nobody else on the CPU it is some us */
+
+enum letter_state {
+	LETTER_EMPTY, /* the worker's */
+	LETTER_FULL,  /* whoever makes it TAKEN sends it */
+	LETTER_TAKEN, /* that thread's, which makes it EMPTY */
+};
+
+struct letter {
+	_Atomic int state;
+	_Atomic int64_t left; /* when, ns */
+	char *buffer;
+	size_t len;
+	struct fuse_in_header request;
+};
+
+struct vf_courier {
+	struct letter letters[LETTERS];
+	sem_t work; /* one for each letter, one to end */
+	_Atomic bool ending, late;
+	int fd;
+	int cpu; /* the worker's: where the thread is pinned, -1: nowhere */
+	struct vf_session *session;
+	pthread_t thread;
+};
+
+/* ---- letters ---- */
+
+static bool letter_change(struct letter *l, int from, int to)
+{
+	return atomic_compare_exchange_strong(&l->state, &from, to);
+}
+
+static void letter_send(struct vf_courier *c, struct letter *l)
+{
+	struct iovec in = {&l->request, sizeof(l->request)}, out = vf_buffer_out(l->buffer);
+
+	if (vn_mono_ns() - atomic_load(&l->left) > LATE_NS)
+		atomic_store(&c->late, true);
+	/*
+	 * The worker sleeps, but while it has run more than its share it stays on the CPU's list (delayed dequeue,
+	 * Linux 6.12), and the CPU is not idle. Yielding, we give up our share, and it is taken off.
+	 */
+	sched_yield();
+	vf_device_reply(c->fd, c->session, &in, &out, l->len);
+	atomic_store(&l->state, LETTER_EMPTY);
+}
+
+static void courier_send(struct vf_courier *c, int64_t age)
+{
+	for (int i = 0; i < LETTERS; i++) {
+		struct letter *l = &c->letters[i];
+
+		if (atomic_load(&l->state) == LETTER_FULL && vn_mono_ns() - atomic_load(&l->left) >= age &&
+		    letter_change(l, LETTER_FULL, LETTER_TAKEN))
+			letter_send(c, l);
+	}
+}
+
+void vf_courier_hurry(struct vf_courier *c)
+{
+	courier_send(c, LATE_NS);
+}
+
+bool vf_courier_was_late(struct vf_courier *c)
+{
+	return atomic_load_explicit(&c->late, memory_order_relaxed) && atomic_exchange(&c->late, false);
+}
+
+/* ---- the worker's side ---- */
+
+static void courier_place(struct vf_courier *c, int cpu)
+{
+	cpu_set_t one;
+
+	if (cpu == c->cpu)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	pthread_setaffinity_np(c->thread, sizeof(one), &one);
+	c->cpu = cpu;
+}
+
+static struct letter *courier_empty(struct vf_courier *c)
+{
+	for (int i = 0; i < LETTERS; i++)
+		if (atomic_load(&c->letters[i].state) == LETTER_EMPTY)
+			return &c->letters[i];
+	return NULL;
+}
+
+bool vf_courier_take(struct vf_courier *c, int cpu, const void *in, char **out_buffer, size_t len)
+{
+	struct letter *l = courier_empty(c);
+	char *spare;
+
+	if (!l)
+		return false;
+	courier_place(c, cpu);
+	spare = l->buffer;
+	l->buffer = *out_buffer;
+	*out_buffer = spare;
+	l->len = len;
+	memcpy(&l->request, in, sizeof(l->request));
+	atomic_store(&l->left, vn_mono_ns());
+	atomic_store(&l->state, LETTER_FULL);
+	sem_post(&c->work);
+	return true;
+}
+
+/* ---- life ---- */
+
+static void *courier_main(void *arg)
+{
+	struct vf_courier *c = arg;
+	struct sched_param none = {0};
+
+	prctl(PR_SET_NAME, "vf-courier");
+	sched_setscheduler(0, SCHED_IDLE, &none); /* where it may not, it is a thread like others and does no harm */
+	do {                                      /* once more when it is to end: something may be left */
+		while (sem_wait(&c->work) < 0 && errno == EINTR)
+			;
+		courier_send(c, 0);
+	} while (!atomic_load(&c->ending));
+	return NULL;
+}
+
+static void courier_unmap(struct vf_courier *c)
+{
+	for (int i = 0; i < LETTERS; i++)
+		vf_buffer_unmap(c->letters[i].buffer);
+	sem_destroy(&c->work);
+	free(c);
+}
+
+static int courier_start(struct vf_courier *c)
+{
+	for (int i = 0; i < LETTERS; i++) {
+		c->letters[i].buffer = vf_buffer_map();
+		if (!c->letters[i].buffer)
+			return -ENOMEM;
+	}
+	return -pthread_create(&c->thread, NULL, courier_main, c);
+}
+
+int vf_courier_new(int fd, struct vf_session *session, struct vf_courier **out)
+{
+	struct vf_courier *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->fd = fd;
+	c->cpu = -1;
+	c->session = session;
+	sem_init(&c->work, 0, 0);
+	err = courier_start(c);
+	if (err)
+		courier_unmap(c);
+	else
+		*out = c;
+	return err;
+}
+
+/* The thread may have to wait long for its turn: let it run anywhere, and as others do where we may say so. */
+static void courier_join(struct vf_courier *c)
+{
+	struct sched_param none = {0};
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	pthread_setaffinity_np(c->thread, sizeof(all), &all);
+	pthread_setschedparam(c->thread, SCHED_OTHER, &none);
+	atomic_store(&c->ending, true);
+	sem_post(&c->work);
+	pthread_join(c->thread, NULL);
+}
+
+void vf_courier_free(struct vf_courier *c)
+{
+	if (!c)
+		return;
+	courier_join(c);
+	courier_unmap(c);
+}
