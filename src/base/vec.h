@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/cfg.h"
+
 /* Zeroes: an empty one. The owner frees v. */
 struct vn_vec {
 	void *v;
