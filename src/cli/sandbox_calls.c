@@ -48,10 +48,10 @@ static const char *const calls[] = {
 /* Newer than many libraries that know the names; these have one number everywhere. */
 static const int numbers[] = {463 /* setxattrat */, 464 /* getxattrat */, 465 /* listxattrat */, 466 /* removexattrat */};
 
-/* What a mount needs besides: the device's io_uring, and taking it away, perhaps by the helper. */
+/* What a mount needs besides: the device's io_uring, a courier's policy, and taking it away, perhaps by the helper. */
 static const char *const mount_calls[] = {
-	"io_uring_setup", "io_uring_enter", "io_uring_register", "umount2", "mount", "execve", "vfork", "fork", "wait4",
-	"waitid", "pipe", "vmsplice",
+	"io_uring_setup", "io_uring_enter", "io_uring_register", "sched_setscheduler", "umount2", "mount", "execve",
+	"vfork", "fork", "wait4", "waitid", "pipe", "vmsplice",
 };
 
 static int list_allow(scmp_filter_ctx f, const char *const *names, size_t n)

@@ -10,6 +10,7 @@ e2e_tests += \
 	tests/e2e/cli_run.sh \
 	tests/e2e/cli_unprivileged.sh
 quick_e2e_tests += \
+	tests/e2e/courier.sh \
 	tests/e2e/cli_look.sh \
 	tests/e2e/cli_mount.sh \
 	tests/e2e/cli_run.sh
@@ -20,6 +21,7 @@ noinst_PROGRAMS += tests/e2e/reporter
 e2e_tests += \
 	tests/e2e/base_cache.sh \
 	tests/e2e/big_lower_file.sh \
+	tests/e2e/courier.sh \
 	tests/e2e/debian_root.sh \
 	tests/e2e/full_disk.sh \
 	tests/e2e/index_while_mounted.sh \
@@ -27,15 +29,15 @@ e2e_tests += \
 	tests/e2e/many_layers.sh \
 	tests/e2e/messages.sh \
 	tests/e2e/metadata_copies_no_data.sh \
-	tests/e2e/read_ahead.sh \
 	tests/e2e/passthrough.sh \
+	tests/e2e/read_ahead.sh \
 	tests/e2e/unprivileged_layers.sh
 quick_e2e_tests += \
 	tests/e2e/index_while_mounted.sh \
 	tests/e2e/messages.sh \
+	tests/e2e/passthrough.sh \
 	tests/e2e/read_ahead.sh
 concurrent_tests += tests/e2e/read_ahead.sh
-	tests/e2e/passthrough.sh
 test_data += tests/e2e/debian_cache
 e2e_tests += \
 	tests/e2e/snapshot_diff.sh \

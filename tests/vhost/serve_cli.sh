@@ -146,6 +146,14 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ]; then
 	is "$("$client" "$sock" read four)" four 'the guest sees what the mount makes'
 	is "$("$client" "$sock" look four | cut -d' ' -f2)" 1 'and trusts it for one second'
 	check 'the kernel remembers the attributes of its root' stat "$scratch/mnt"
+	# A courier changes its policy, which the sandbox has to let it do (not with one CPU: then there is none).
+	worker=$(pgrep -P "$server")
+	for ((i = 0; i < 20; i++)); do
+		wander "$scratch/mnt"
+		[ -z "$(courier_of "$worker")" ] || break
+	done
+	is "$(courier_of "$worker" | cut -d' ' -f2)" "$([ "$(nproc)" -gt 1 ] && echo IDL)" 'a client that is always moved gets a courier'
+	check 'and the worker goes on' test -d "/proc/$worker"
 	kill -9 "$(pgrep -P "$server")"
 	# Names and bytes of the dead mount are remembered, but not what stat -f shows.
 	check 'the mount is back after the worker was killed' eventually 20 sh -c 'stat -f "$1" && cat "$1/three"' - "$scratch/mnt"
