@@ -31,7 +31,8 @@
 #include "fuse/request.h"
 
 #define STOP_SIGNAL SIGRTMAX
-#define STOP_REPEAT_NS 1000000
+#define STOP_SOON_NS 30000 /* a thread that was told to stop is gone in some us */
+#define STOP_LATE_NS 1000000
 #define LARGE 65536 /* a payload that takes long to copy or to read */
 
 struct worker {
@@ -263,11 +264,13 @@ int vf_classic_start(const struct vf_classic_config *config, struct vf_classic *
 /* A signal that comes just before read(2) is lost, so it is repeated until the thread has gone. */
 static void worker_join(struct worker *w)
 {
-	struct timespec pause = {.tv_nsec = STOP_REPEAT_NS};
+	struct timespec pause = {.tv_nsec = STOP_SOON_NS};
 
 	while (!atomic_load(&w->gone)) {
 		pthread_kill(w->thread, STOP_SIGNAL);
 		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < STOP_LATE_NS)
+			pause.tv_nsec *= 2;
 	}
 	pthread_join(w->thread, NULL);
 	worker_fini(w);
