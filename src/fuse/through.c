@@ -255,15 +255,12 @@ static int through_settle(struct vf_session *s, uint64_t node, int id, struct fu
 	return 1;
 }
 
-int vf_through_open(struct vf_request *r, uint64_t nodeid, uint32_t flags, struct fuse_open_out *out)
+static int through_open(struct vf_request *r, uint64_t nodeid, bool may, struct fuse_open_out *out)
 {
 	struct vf_session *s = r->s;
-	int may = through_may(r, vf_through_in(s, nodeid), flags);
-	int err, id;
+	int err = through_join(s, nodeid, may, out);
+	int id;
 
-	if (may == -ESTALE)
-		return may;
-	err = through_join(s, nodeid, !may, out);
 	if (err != 1)
 		return err;
 	id = through_register(r, nodeid);
@@ -271,6 +268,28 @@ int vf_through_open(struct vf_request *r, uint64_t nodeid, uint32_t flags, struc
 	if (err && id > 0)
 		s->backing.close(s->backing.arg, id);
 	return err < 0 ? err : 0;
+}
+
+/*
+ * Somebody may have opened the file, changed it and closed it again since we asked: who opens later
+ * than that sees it. From here on we are counted, and another change is one of a file that is open.
+ */
+int vf_through_open(struct vf_request *r, uint64_t nodeid, uint32_t flags, struct fuse_open_out *out)
+{
+	uint64_t node = vf_through_in(r->s, nodeid);
+	int may = through_may(r, node, flags);
+	int err;
+
+	if (may == -ESTALE)
+		return may;
+	err = through_open(r, nodeid, !may, out);
+	if (err || out->fh != THROUGH_BACKED)
+		return err;
+	may = through_may(r, node, flags);
+	if (!may)
+		return 0;
+	vf_through_release(r->s, nodeid, THROUGH_BACKED);
+	return may == -ESTALE ? may : through_join(r->s, nodeid, false, out);
 }
 
 /* ---- release ---- */

@@ -15,6 +15,7 @@
 static struct wire *w;
 static struct vn_fs_ops ops;
 static int may;          /* what the file system says of its files */
+static int turns;        /* not 0: after so many times that it is asked they have changed */
 static int refuse;       /* registering fails with this */
 static int next_id, registered;
 static uint64_t told[8]; /* nodeids that the client was told of */
@@ -24,10 +25,14 @@ static uint64_t node;
 
 static int backing(struct vn_fs *fs, const struct vn_ctx *ctx, uint64_t of, int *fd)
 {
+	int says = may;
+
 	(void)fs, (void)ctx, (void)of;
-	if (!may && fd)
+	if (!says && fd)
 		*fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return may;
+	if (turns && --turns == 0)
+		may = -ENOTSUP;
+	return says;
 }
 
 static int backing_register(void *arg, int fd)
@@ -276,6 +281,30 @@ START_TEST(a_reader_of_what_has_changed_gets_a_twin)
 }
 END_TEST
 
+START_TEST(what_changes_while_it_is_opened_is_not_read_through)
+{
+	struct fuse_open_out o, reader;
+
+	/* Between the first question, the file, and the answer. */
+	for (int after = 1; after <= 2; after++) {
+		may = 0;
+		turns = after;
+		o = open_ok(node, O_RDONLY);
+		ck_assert(!is_through(&o));
+		ck_assert_int_eq(registered, 0);
+		release(node, &o);
+	}
+	may = 0;
+	reader = open_ok(node, O_RDONLY);
+	ck_assert(is_through(&reader));
+	turns = 1;
+	ck_assert_int_eq(try_open(node, O_RDONLY, &o), -ESTALE);
+	o = open_ok(twin(), O_RDONLY);
+	ck_assert(!is_through(&o));
+	release(node, &reader);
+}
+END_TEST
+
 START_TEST(direct_io_beside_a_reader_gets_a_twin)
 {
 	parts_and_goes_on(O_RDONLY | O_DIRECT, false);
@@ -403,6 +432,6 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/through", .setup = setup, .
 		   it_is_agreed_upon_only_when_asked_for, readers_share_a_backing_until_the_last_has_gone,
 		   beside_a_writer_readers_are_plain, what_cannot_be_read_through_is_plain,
 		   a_writer_beside_a_reader_gets_a_twin, a_reader_of_what_has_changed_gets_a_twin,
-		   direct_io_beside_a_reader_gets_a_twin, both_nodeids_are_the_same_file, a_listing_has_the_twin,
+		   what_changes_while_it_is_opened_is_not_read_through, direct_io_beside_a_reader_gets_a_twin, both_nodeids_are_the_same_file, a_listing_has_the_twin,
 		   creating_a_name_that_is_read_through_opens_the_twin, an_open_whose_answer_is_lost_is_none,
 		   releases_of_nothing_are_ignored, a_client_that_begins_anew_has_nothing_open)
