@@ -59,7 +59,7 @@ struct ahead_stats {
 struct ahead *ahead_new(struct layer *layers);
 /*
  * Ends the threads, drops what waits and frees it. False: a thread hangs in a
- * lower; then nothing was freed, and the layers must stay.
+ * lower; then nothing was freed, and the layers must stay. It may be tried again.
  */
 bool ahead_free(struct ahead *a);
 

@@ -33,6 +33,17 @@ static struct ahead *ahead_over(struct layer *layers)
 	return a;
 }
 
+/* A machine that stands still for a while is not a thread that hangs. */
+static bool ends(struct ahead *a)
+{
+	int64_t until = vn_mono_ns() + PATIENCE_S * VN_NS_PER_SEC;
+	bool ended = ahead_free(a);
+
+	while (!ended && vn_mono_ns() < until)
+		ended = ahead_free(a);
+	return ended;
+}
+
 /* As after a request that slept. */
 static void heat(struct ahead *a)
 {
@@ -82,7 +93,7 @@ START_TEST(nothing_is_useful_until_a_request_has_slept)
 	ck_assert(!ahead_is_useful(a));
 	ahead_felt(a, 100, 30);
 	ck_assert(ahead_is_useful(a));
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 }
 END_TEST
 
@@ -109,7 +120,7 @@ START_TEST(every_part_is_read_once)
 	ck_assert(ask(a, "missing", 2, 1, 0));
 	if (!slow)
 		ck_assert_uint_le(wait_for(a, 3, 3).threads, AHEAD_THREADS);
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&layers[0]);
 	layer_close(&layers[1]);
 }
@@ -129,7 +140,7 @@ START_TEST(directories_below_are_read_on_credit_and_not_too_deep)
 	wait_for(a, 1, 1); /* d/1 was seen, and not read */
 	ck_assert(ask(a, "e", 2, 1, 10));
 	wait_for(a, 4, 4); /* e, e/1, e/1/2 */
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&l);
 }
 END_TEST
@@ -147,7 +158,7 @@ START_TEST(credit_ends)
 	heat(a);
 	ck_assert(ask(a, "d", 1, 1, 2));
 	wait_for(a, 3, 3);
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&l);
 }
 END_TEST
@@ -192,7 +203,7 @@ START_TEST(bytes_are_wanted_of_small_files_only)
 	wait_for_files(a, 1, 7, 2);
 	ask_data(a, 2, 7); /* behind the last name */
 	wait_for_files(a, 2, 14, 2);
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&l);
 }
 END_TEST
@@ -214,7 +225,7 @@ START_TEST(bytes_are_wanted_of_so_many_files_at_a_time)
 	wait_for_files(a, 1, AHEAD_FILES + 1, AHEAD_FILES);
 	ask_data(a, 2, AHEAD_FILES);
 	wait_for_files(a, 2, AHEAD_FILES + 1 + AHEAD_FILES + 10, AHEAD_FILES + 10);
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&l);
 }
 END_TEST
@@ -234,7 +245,7 @@ START_TEST(layers_in_memory_cool_it)
 		usleep(100);
 	}
 	ck_assert(!ahead_is_useful(a));
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&l);
 }
 END_TEST
@@ -267,7 +278,7 @@ START_TEST(the_queue_is_bounded_and_what_waits_is_dropped_at_the_end)
 	a = ahead_over(layers);
 	heat(a);
 	ck_assert(!ask(a, "d", 1, AHEAD_QUEUE + 2, 0));
-	ck_assert(ahead_free(a)); /* in the middle of it */
+	ck_assert(ends(a)); /* in the middle of it */
 	layer_close(&layers[0]);
 	free(layers);
 }
@@ -300,7 +311,7 @@ START_TEST(many_ask_at_once)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, asker_main, a), 0);
 	for (size_t i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
-	ck_assert(ahead_free(a));
+	ck_assert(ends(a));
 	layer_close(&layers[0]);
 	free(layers);
 }
