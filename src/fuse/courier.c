@@ -56,11 +56,6 @@ static void letter_send(struct vf_courier *c, struct letter *l)
 
 	if (vn_mono_ns() - atomic_load(&l->left) > LATE_NS)
 		atomic_store(&c->late, true);
-	/*
-	 * The worker sleeps, but while it has run more than its share it stays on the CPU's list (delayed dequeue,
-	 * Linux 6.12), and the CPU is not idle. Yielding, we give up our share, and it is taken off.
-	 */
-	sched_yield();
 	vf_device_reply(c->fd, c->session, &in, &out, l->len);
 	atomic_store(&l->state, LETTER_EMPTY);
 }
@@ -139,6 +134,13 @@ static void *courier_main(void *arg)
 	do {                                      /* once more when it is to end: something may be left */
 		while (sem_wait(&c->work) < 0 && errno == EINTR)
 			;
+		/*
+		 * The worker sleeps, but while it has run more than its share it stays on the CPU's list (delayed
+		 * dequeue, Linux 6.12), and the CPU is not idle. Yielding, we give up our share, and it is taken off.
+		 * That may last where others want the CPU, so it comes before a letter is taken, which nobody else
+		 * can send from then on.
+		 */
+		sched_yield();
 		courier_send(c, 0);
 	} while (!atomic_load(&c->ending));
 	return NULL;
