@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #ifdef __linux__
+#include <sched.h>
 #include <sys/syscall.h>
 #endif
 #include <unistd.h>
@@ -56,6 +57,10 @@ struct ahead {
 	pthread_t threads[AHEAD_THREADS];
 	struct ahead_part queue[AHEAD_QUEUE];
 	uint64_t seen[SEEN]; /* hash, but for the low bits: seconds */
+#ifdef __linux__
+	bool free; /* cpus is known */
+	cpu_set_t cpus;
+#endif
 };
 
 static void *ahead_main(void *arg);
@@ -295,11 +300,25 @@ static void reading_part(struct ahead *a, const struct ahead_part *p)
 	ahead_cool(a, ahead_sleeps() - sleeps);
 }
 
-/* What a client waits for goes first. */
-static void ahead_lower_priority(void)
+/* Who calls for a thread may be bound to its client's CPU, where the thread would be in the way. */
+static void ahead_remember_cpus(struct ahead *a)
 {
 #ifdef __linux__
+	a->free = sched_getaffinity(0, sizeof(a->cpus), &a->cpus) == 0;
+#else
+	(void)a;
+#endif
+}
+
+/* What a client waits for goes first. */
+static void ahead_give_way(struct ahead *a)
+{
+#ifdef __linux__
+	if (a->free)
+		sched_setaffinity(0, sizeof(a->cpus), &a->cpus);
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+#else
+	(void)a;
 #endif
 }
 
@@ -307,7 +326,7 @@ static void *ahead_main(void *arg)
 {
 	struct ahead *a = arg;
 
-	ahead_lower_priority();
+	ahead_give_way(a);
 	pthread_mutex_lock(&a->lock);
 	while (!atomic_load(&a->stopping)) {
 		struct ahead_part p;
@@ -344,6 +363,7 @@ struct ahead *ahead_new(struct layer *layers)
 	pthread_mutex_init(&a->lock, NULL);
 	vn_cond_init(&a->work);
 	vn_cond_init(&a->ended);
+	ahead_remember_cpus(a);
 	return a;
 }
 

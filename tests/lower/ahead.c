@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reading ahead: what it reads, that it stays within its bounds, and that it ends. */
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,7 +319,56 @@ START_TEST(many_ask_at_once)
 }
 END_TEST
 
+static void pin_to_one(const cpu_set_t *all)
+{
+	cpu_set_t one;
+	int cpu = 0;
+
+	while (!CPU_ISSET(cpu, all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+static void all_but_us_run_on(const cpu_set_t *cpus)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *d;
+
+	ck_assert_ptr_nonnull(tasks);
+	while ((d = readdir(tasks))) {
+		pid_t tid = atoi(d->d_name);
+		cpu_set_t its;
+
+		if (tid > 0 && tid != gettid() && sched_getaffinity(tid, sizeof(its), &its) == 0)
+			ck_assert(CPU_EQUAL(&its, cpus));
+	}
+	closedir(tasks);
+}
+
+START_TEST(a_thread_is_not_bound_to_the_cpu_of_who_asked)
+{
+	cpu_set_t all;
+	struct layer l;
+	struct ahead *a;
+
+	fx_file("0/d/one", "");
+	l = layer_of("0");
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	a = ahead_over(&l);
+	pin_to_one(&all);
+	heat(a);
+	ck_assert(ask(a, "d", 1, 1, 0));
+	wait_for(a, 1, 1); /* its thread is there, and waits for more */
+	all_but_us_run_on(&all);
+	ck_assert(ends(a));
+	layer_close(&l);
+}
+END_TEST
+
 VN_CHECK_MAIN("lower/ahead", nothing_is_useful_until_a_request_has_slept, every_part_is_read_once,
 	      directories_below_are_read_on_credit_and_not_too_deep, credit_ends,
 	      bytes_are_wanted_of_small_files_only, bytes_are_wanted_of_so_many_files_at_a_time, layers_in_memory_cool_it,
-	      the_queue_is_bounded_and_what_waits_is_dropped_at_the_end, many_ask_at_once)
+	      the_queue_is_bounded_and_what_waits_is_dropped_at_the_end, many_ask_at_once,
+	      a_thread_is_not_bound_to_the_cpu_of_who_asked)
