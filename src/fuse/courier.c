@@ -60,20 +60,25 @@ static void letter_send(struct vf_courier *c, struct letter *l)
 	atomic_store(&l->state, LETTER_EMPTY);
 }
 
-static void courier_send(struct vf_courier *c, int64_t age)
+/* One that has waited for `age` ns. False: there is none. */
+static bool courier_send_one(struct vf_courier *c, int64_t age)
 {
 	for (int i = 0; i < LETTERS; i++) {
 		struct letter *l = &c->letters[i];
 
 		if (atomic_load(&l->state) == LETTER_FULL && vn_mono_ns() - atomic_load(&l->left) >= age &&
-		    letter_change(l, LETTER_FULL, LETTER_TAKEN))
+		    letter_change(l, LETTER_FULL, LETTER_TAKEN)) {
 			letter_send(c, l);
+			return true;
+		}
 	}
+	return false;
 }
 
 void vf_courier_hurry(struct vf_courier *c)
 {
-	courier_send(c, LATE_NS);
+	while (courier_send_one(c, LATE_NS))
+		;
 }
 
 bool vf_courier_was_late(struct vf_courier *c)
@@ -131,18 +136,20 @@ static void *courier_main(void *arg)
 
 	prctl(PR_SET_NAME, "vf-courier");
 	sched_setscheduler(0, SCHED_IDLE, &none); /* where it may not, it is a thread like others and does no harm */
-	do {                                      /* once more when it is to end: something may be left */
+	while (!atomic_load(&c->ending)) {
 		while (sem_wait(&c->work) < 0 && errno == EINTR)
 			;
 		/*
 		 * The worker sleeps, but while it has run more than its share it stays on the CPU's list (delayed
 		 * dequeue, Linux 6.12), and the CPU is not idle. Yielding, we give up our share, and it is taken off.
-		 * That may last where others want the CPU, so it comes before a letter is taken, which nobody else
-		 * can send from then on.
+		 * So for each letter anew; and since it may last where others want the CPU, before a letter is taken,
+		 * which nobody else can send from then on.
 		 */
 		sched_yield();
-		courier_send(c, 0);
-	} while (!atomic_load(&c->ending));
+		courier_send_one(c, 0);
+	}
+	while (courier_send_one(c, 0)) /* what is left */
+		;
 	return NULL;
 }
 

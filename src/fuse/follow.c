@@ -19,6 +19,7 @@
 #define LOOK_APART_NS 200000    /* clients in turn are not chased */
 #define LOOK_KEPT_NS 100000     /* one that is to be kept and is late has probably got away */
 #define MOVES_ENOUGH 3          /* looks in a row with the client elsewhere: it is moved whenever it wakes up */
+#define MOVES_IN_VAIN 16        /* looks in quick succession: it is moved although it is kept */
 #define KEEP_SOON_NS 20000000   /* after others wanted the CPU: when to try again, */
 #define KEEP_LATE_NS 1000000000 /* and ever later, at most so late, if they want it again before that time has passed */
 #define STRIKES_ENOUGH 8
@@ -129,7 +130,7 @@ static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
 	if (f->keep && since > LOOK_SOON_NS)
 		f->moves = 0;
 	f->moves = moved ? f->moves + 1 : 0;
-	if (f->moves < MOVES_ENOUGH)
+	if (f->moves < (f->keep ? MOVES_IN_VAIN : MOVES_ENOUGH))
 		return;
 	if (f->keep)
 		vf_follow_contended(f);
