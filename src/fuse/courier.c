@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "fuse/device.h"
@@ -35,7 +36,8 @@ struct letter {
 
 struct vf_courier {
 	struct letter letters[LETTERS];
-	sem_t work; /* one for each letter, one to end */
+	sem_t work;            /* one for each letter, one to end */
+	_Atomic unsigned uses; /* by the worker, by the thread; whoever is last frees */
 	_Atomic bool ending, late;
 	int fd;
 	int cpu; /* the worker's: where the thread is pinned, -1: nowhere */
@@ -129,6 +131,16 @@ bool vf_courier_take(struct vf_courier *c, int cpu, const void *in, char **out_b
 
 /* ---- life ---- */
 
+static void courier_put(struct vf_courier *c)
+{
+	if (atomic_fetch_sub(&c->uses, 1) > 1)
+		return;
+	for (int i = 0; i < LETTERS; i++)
+		vf_buffer_unmap(c->letters[i].buffer);
+	sem_destroy(&c->work);
+	free(c);
+}
+
 static void *courier_main(void *arg)
 {
 	struct vf_courier *c = arg;
@@ -148,17 +160,8 @@ static void *courier_main(void *arg)
 		sched_yield();
 		courier_send_one(c, 0);
 	}
-	while (courier_send_one(c, 0)) /* what is left */
-		;
+	courier_put(c);
 	return NULL;
-}
-
-static void courier_unmap(struct vf_courier *c)
-{
-	for (int i = 0; i < LETTERS; i++)
-		vf_buffer_unmap(c->letters[i].buffer);
-	sem_destroy(&c->work);
-	free(c);
 }
 
 static int courier_start(struct vf_courier *c)
@@ -182,32 +185,42 @@ int vf_courier_new(int fd, struct vf_session *session, struct vf_courier **out)
 	c->cpu = -1;
 	c->session = session;
 	sem_init(&c->work, 0, 0);
+	atomic_store(&c->uses, 2);
 	err = courier_start(c);
-	if (err)
-		courier_unmap(c);
-	else
+	if (!err) {
 		*out = c;
+		return 0;
+	}
+	atomic_store(&c->uses, 1);
+	courier_put(c);
 	return err;
 }
 
-/* The thread may have to wait long for its turn: let it run anywhere, and as others do where we may say so. */
-static void courier_join(struct vf_courier *c)
+/* Whether the thread is at none of them. */
+static bool courier_has_none(struct vf_courier *c)
 {
-	struct sched_param none = {0};
-	cpu_set_t all;
-
-	memset(&all, 0xff, sizeof(all));
-	pthread_setaffinity_np(c->thread, sizeof(all), &all);
-	pthread_setschedparam(c->thread, SCHED_OTHER, &none);
-	atomic_store(&c->ending, true);
-	sem_post(&c->work);
-	pthread_join(c->thread, NULL);
+	for (int i = 0; i < LETTERS; i++)
+		if (atomic_load(&c->letters[i].state) != LETTER_EMPTY)
+			return false;
+	return true;
 }
 
+/*
+ * The thread may have to wait for seconds until it is its turn, so nobody waits for it: with all letters
+ * sent, and no worker that leaves new ones, it uses neither descriptor nor session any more.
+ */
 void vf_courier_free(struct vf_courier *c)
 {
+	struct timespec pause = {.tv_nsec = 100000};
+
 	if (!c)
 		return;
-	courier_join(c);
-	courier_unmap(c);
+	while (courier_send_one(c, 0))
+		;
+	while (!courier_has_none(c)) /* it is in write(2) */
+		nanosleep(&pause, NULL);
+	pthread_detach(c->thread);
+	atomic_store(&c->ending, true);
+	sem_post(&c->work);
+	courier_put(c);
 }

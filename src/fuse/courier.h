@@ -31,7 +31,7 @@ struct vf_session;
 /* Replies of one worker to the descriptor fd; both borrowed until vf_courier_free(). 0 or -errno; *out is the caller's. */
 int vf_courier_new(int fd, struct vf_session *session, struct vf_courier **out);
 
-/* Sends what is left, ends the thread, frees. NULL is allowed. */
+/* Sends what is left; the thread then ends by itself, whenever it is its turn. After the worker has ended. NULL is allowed. */
 void vf_courier_free(struct vf_courier *c);
 
 /*
