@@ -14,6 +14,7 @@ libbase_la_SOURCES = \
 	src/base/iov.c src/base/iov.h \
 	src/base/log.c src/base/log.h \
 	src/base/scope.h \
+	src/base/thread.c src/base/thread.h \
 	src/base/vec.h
 
 base_libs = libbase.la $(LIBBSD_LIBS)

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -50,8 +49,7 @@ struct vf_classic {
 	struct vf_classic_config config;
 	struct vf_readers readers; /* its lock protects workers[] while the carrier runs */
 	_Atomic bool stopping, ended;
-	cpu_set_t cpus;           /* that workers may use */
-	const cpu_set_t *allowed; /* cpus or NULL, see vf_follow_allowed() */
+	struct vn_cpus cpus; /* that workers may use */
 	struct worker workers[];
 };
 
@@ -170,7 +168,7 @@ static void *worker_main(void *arg)
 	struct vf_classic *c = w->c;
 
 	prctl(PR_SET_NAME, "vf-worker");
-	vf_follow_init(&w->follow, c->allowed);
+	vf_follow_init(&w->follow, &c->cpus);
 	vf_readers_enter(&c->readers, &w->reader);
 	while (!atomic_load(&c->stopping) && vf_readers_wait(&c->readers, &w->reader) && worker_turn(w))
 		;
@@ -247,7 +245,7 @@ int vf_classic_start(const struct vf_classic_config *config, struct vf_classic *
 	if (!c)
 		return -ENOMEM;
 	c->config = *config;
-	c->allowed = vf_follow_allowed(&c->cpus);
+	vn_cpus_get(&c->cpus);
 	vf_readers_init(&c->readers, config->max_threads, worker_make, worker_hurry_all, c);
 	stop_signal_set();
 	err = vf_readers_start(&c->readers);

@@ -26,21 +26,14 @@
 #define OFF_NS 500000000
 #define STAT_CPU 35 /* fields from the one behind the state to the processor, in /proc/PID/stat */
 
-const cpu_set_t *vf_follow_allowed(cpu_set_t *set)
+void vf_follow_init(struct vf_follow *f, const struct vn_cpus *allowed)
 {
-	return sched_getaffinity(0, sizeof(*set), set) < 0 ? NULL : set;
-}
-
-void vf_follow_init(struct vf_follow *f, const cpu_set_t *allowed)
-{
-	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS, .keep_pause = KEEP_SOON_NS};
-	if (!allowed) {
-		f->strikes = STRIKES_ENOUGH;
-		f->off_until = INT64_MAX;
+	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS, .keep_pause = KEEP_SOON_NS, .allowed = *allowed};
+	vn_cpus_use(allowed);
+	if (allowed->known)
 		return;
-	}
-	f->allowed = *allowed;
-	sched_setaffinity(0, sizeof(f->allowed), &f->allowed);
+	f->strikes = STRIKES_ENOUGH;
+	f->off_until = INT64_MAX;
 }
 
 /* When the time is over, a few strikes more are enough. */
@@ -59,7 +52,7 @@ static bool follow_is_off(struct vf_follow *f)
 static void follow_release(struct vf_follow *f)
 {
 	if (f->cpu >= 0)
-		sched_setaffinity(0, sizeof(f->allowed), &f->allowed);
+		vn_cpus_use(&f->allowed);
 	f->cpu = -1;
 }
 
@@ -67,7 +60,7 @@ static void follow_pin(struct vf_follow *f, int cpu)
 {
 	cpu_set_t one;
 
-	if (cpu == f->cpu || cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &f->allowed))
+	if (cpu == f->cpu || cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &f->allowed.set))
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
@@ -122,7 +115,7 @@ static int follow_find(struct vf_follow *f)
 }
 
 /*
- * `since` the last look it was moved, or not. One that is to be kept is moved now and then, when somebody else's work
+ * `since` the last look it was moved, and we went after it, or not. One that is to be kept is moved now and then, when somebody else's work
  * comes between; at once and again means that this scheduler works in another way.
  */
 static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
@@ -142,16 +135,16 @@ static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
 static void follow_look(struct vf_follow *f)
 {
 	int64_t before = f->looked;
-	int cpu = follow_find(f);
+	int was = f->cpu, cpu = follow_find(f);
 
 	f->looked = vn_mono_ns();
-	follow_moved(f, f->cpu >= 0 && cpu >= 0 && cpu != f->cpu, f->looked - before);
 	f->found = f->pid;
-	if (cpu != f->cpu)
+	if (cpu != was)
 		f->patience = LOOK_SOON_NS;
 	else if (f->patience < LOOK_LATE_NS)
 		f->patience *= 2;
 	follow_pin(f, cpu);
+	follow_moved(f, was >= 0 && f->cpu >= 0 && f->cpu != was, f->looked - before);
 	if (f->strikes < STRIKES_ENOUGH)
 		return;
 	f->off_until = f->looked + OFF_NS;

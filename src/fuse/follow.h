@@ -14,10 +14,11 @@
 #ifndef VF_FOLLOW_H
 #define VF_FOLLOW_H
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/thread.h"
 
 struct vf_follow {
 	uint32_t pid;                   /* whose requests came lately, 0: nobody's */
@@ -34,14 +35,11 @@ struct vf_follow {
 	int64_t keep_after, keep_pause; /* not before; how long not the next time, ns */
 	unsigned strikes; /* looks in a row that found no waiting client; many: the numbers mean other processes here, */
 	int64_t off_until; /* or the machine is busy: nobody is followed until then, ns */
-	cpu_set_t allowed; /* where the thread may run at all */
+	struct vn_cpus allowed; /* where the thread may run at all */
 };
 
-/* The CPUs that the calling thread may use, for vf_follow_init(): to be asked before anybody follows. NULL: too many to say. */
-const cpu_set_t *vf_follow_allowed(cpu_set_t *set);
-
-/* By the thread that will follow, on `allowed` CPUs (NULL: it will not); whoever made it may have been pinned. */
-void vf_follow_init(struct vf_follow *f, const cpu_set_t *allowed);
+/* By the thread that will follow, on these CPUs (if they are not known it will not); whoever made it may have been pinned. */
+void vf_follow_init(struct vf_follow *f, const struct vn_cpus *allowed);
 
 /*
  * A request of pid has been carried out and is about to be answered: of `bytes` bytes,

@@ -9,15 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#ifdef __linux__
-#include <sched.h>
-#include <sys/syscall.h>
-#endif
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/scope.h"
+#include "base/thread.h"
 #include "lower/layer.h"
 
 enum {
@@ -57,10 +54,7 @@ struct ahead {
 	pthread_t threads[AHEAD_THREADS];
 	struct ahead_part queue[AHEAD_QUEUE];
 	uint64_t seen[SEEN]; /* hash, but for the low bits: seconds */
-#ifdef __linux__
-	bool free; /* cpus is known */
-	cpu_set_t cpus;
-#endif
+	struct vn_cpus cpus; /* for the threads: who calls for one may be bound to its client's, where it would be in the way */
 };
 
 static void *ahead_main(void *arg);
@@ -300,33 +294,12 @@ static void reading_part(struct ahead *a, const struct ahead_part *p)
 	ahead_cool(a, ahead_sleeps() - sleeps);
 }
 
-/* Who calls for a thread may be bound to its client's CPU, where the thread would be in the way. */
-static void ahead_remember_cpus(struct ahead *a)
-{
-#ifdef __linux__
-	a->free = sched_getaffinity(0, sizeof(a->cpus), &a->cpus) == 0;
-#else
-	(void)a;
-#endif
-}
-
-/* What a client waits for goes first. */
-static void ahead_give_way(struct ahead *a)
-{
-#ifdef __linux__
-	if (a->free)
-		sched_setaffinity(0, sizeof(a->cpus), &a->cpus);
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-#else
-	(void)a;
-#endif
-}
-
 static void *ahead_main(void *arg)
 {
 	struct ahead *a = arg;
 
-	ahead_give_way(a);
+	vn_cpus_use(&a->cpus);
+	vn_thread_nice(NICE); /* what a client waits for goes first */
 	pthread_mutex_lock(&a->lock);
 	while (!atomic_load(&a->stopping)) {
 		struct ahead_part p;
@@ -363,7 +336,7 @@ struct ahead *ahead_new(struct layer *layers)
 	pthread_mutex_init(&a->lock, NULL);
 	vn_cond_init(&a->work);
 	vn_cond_init(&a->ended);
-	ahead_remember_cpus(a);
+	vn_cpus_get(&a->cpus);
 	return a;
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/thread.h"
 
 #define QUIET_MS 200 /* nobody has looked into a directory for so long */
 
@@ -116,10 +116,10 @@ int ovl_keep_open(struct ovl_tree *t, const struct ovl_config *config, struct vn
 
 static void keep_lowest_priority(void)
 {
+	vn_thread_nice(19);
 #ifdef __linux__
 	enum { IOPRIO_WHO_PROCESS = 1, IOPRIO_IDLE = 3 << 13 };
 
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
 #endif
 }

@@ -17,6 +17,7 @@ static struct vf_follow f;
 static pid_t client;
 static int client_cpu;
 static cpu_set_t mine;
+static struct vn_cpus allowed;
 static int ready[2], orders[2];
 
 static int last_cpu(const cpu_set_t *set)
@@ -79,6 +80,7 @@ static void client_waits_on(int cpu)
 static void setup(void)
 {
 	sched_getaffinity(0, sizeof(mine), &mine);
+	vn_cpus_get(&allowed);
 	client_cpu = last_cpu(&mine);
 	ck_assert_int_eq(pipe(ready), 0);
 	ck_assert_int_eq(pipe(orders), 0);
@@ -86,7 +88,7 @@ static void setup(void)
 	if (!client)
 		client_main();
 	client_waits_on(client_cpu);
-	vf_follow_init(&f, &mine);
+	vf_follow_init(&f, &allowed);
 }
 
 static void teardown(void)
@@ -124,7 +126,7 @@ END_TEST
 
 START_TEST(large_requests_set_the_worker_free)
 {
-	cpu_set_t before = f.allowed, now;
+	cpu_set_t before = f.allowed.set, now;
 
 	requests((uint32_t)client, 3, 100);
 	requests((uint32_t)client, 1, 1 << 20);
@@ -176,10 +178,10 @@ START_TEST(pinning_is_not_inherited)
 	cpu_set_t now;
 
 	pin_to(client_cpu);
-	vf_follow_init(&f, &mine);
+	vf_follow_init(&f, &allowed);
 	sched_getaffinity(0, sizeof(now), &now);
 	ck_assert(CPU_EQUAL(&mine, &now));
-	vf_follow_init(&f, NULL);
+	vf_follow_init(&f, &(struct vn_cpus){.known = false});
 	requests((uint32_t)client, 3, 100);
 	ck_assert_int_eq(f.cpu, -1);
 }
@@ -219,6 +221,22 @@ START_TEST(a_client_that_is_always_moved_is_to_be_kept)
 }
 END_TEST
 
+START_TEST(a_client_where_we_may_not_go_is_not_kept)
+{
+	struct vn_cpus few = allowed;
+
+	if (other_cpu() < 0)
+		return;
+	CPU_CLR(other_cpu(), &few.set);
+	vf_follow_init(&f, &few);
+	requests((uint32_t)client, 3, 100);
+	ck_assert_int_eq(f.cpu, client_cpu);
+	client_moves(20);
+	ck_assert_int_eq(f.cpu, client_cpu);
+	ck_assert(!vf_follow_keeps(&f));
+}
+END_TEST
+
 START_TEST(where_others_want_the_cpu_nobody_is_kept_for_a_while)
 {
 	int64_t pause;
@@ -254,5 +272,5 @@ END_TEST
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/follow", .setup = setup, .teardown = teardown}),
 		   one_client_is_followed, large_requests_set_the_worker_free, clients_in_turn_are_not_followed,
 		   numbers_that_mean_nothing_here_turn_it_off, it_is_tried_again_after_a_while,
-		   pinning_is_not_inherited, a_client_that_is_always_moved_is_to_be_kept,
+		   pinning_is_not_inherited, a_client_that_is_always_moved_is_to_be_kept, a_client_where_we_may_not_go_is_not_kept,
 		   where_others_want_the_cpu_nobody_is_kept_for_a_while, requests_of_nobody_are_not_followed)
