@@ -33,8 +33,11 @@ int read_begin(struct read *r, struct delta *d, enum reader_stmt i, uint64_t key
 /* 1: a row, 0: no more. */
 int read_step(struct read *r)
 {
-	int rc = r->st ? sqlite3_step(r->st) : SQLITE_DONE;
+	int rc;
 
+	if (!r->st)
+		return 0;
+	rc = sqlite3_step(r->st);
 	return rc == SQLITE_ROW ? 1 : sqlerr_errno(rc, r->conn.db);
 }
 

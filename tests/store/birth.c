@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/scope.h"
+#include "store/schema.h"
+
 #define FILES 100
 
 static sqlite3 *index_open(void)
@@ -173,6 +176,42 @@ START_TEST(lost_data_directory_is_made_again)
 }
 END_TEST
 
+/* Every view as SQLite knows it, in one line each. */
+static char *views_of(bool defensive)
+{
+	char *all = strdup("");
+	sqlite3_stmt *st;
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, defensive, NULL), SQLITE_OK);
+	ck_assert_int_eq(schema_create(db), 0);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT name || ' ' || tbl_name || ' ' || rootpage || ' ' || sql"
+						" FROM sqlite_master WHERE type = 'view' ORDER BY name", -1, &st, NULL),
+			 SQLITE_OK);
+	while (sqlite3_step(st) == SQLITE_ROW) {
+		char *more;
+
+		ck_assert_int_gt(asprintf(&more, "%s%s\n", all, (const char *)sqlite3_column_text(st, 0)), 0);
+		free(all);
+		all = more;
+	}
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return all;
+}
+
+/* Written as rows of the schema, views are what CREATE VIEW makes; and that is done where rows are refused. */
+START_TEST(views_are_the_same_however_they_are_made)
+{
+	vn_autofree char *rows = views_of(false), *ordinary = views_of(true);
+
+	ck_assert_ptr_nonnull(strstr(rows, "changes changes 0 CREATE VIEW"));
+	ck_assert_str_eq(rows, ordinary);
+}
+END_TEST
+
 VN_CHECK_MAIN("store/birth", durability_makes_it_born, kill_at_once_loses_nothing, kill_before_it_was_born_loses_nothing,
 	      lost_journal_is_made_again, records_of_a_lost_time_do_not_come_back,
-	      lost_index_is_made_again_beside_old_data, lost_data_directory_is_made_again)
+	      lost_index_is_made_again_beside_old_data, lost_data_directory_is_made_again,
+	      views_are_the_same_however_they_are_made)
