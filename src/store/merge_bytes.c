@@ -101,6 +101,28 @@ static int merge_copy_extents(int fromfd, uint64_t number, const struct merge_ex
 	return rc;
 }
 
+static uint64_t merge_extents_reach(const struct merge_extents *l)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->items[i].kind == STORE_EXTENT_DATA)
+			end = l->items[i].end;
+	}
+	return end;
+}
+
+/* A hole at the end of an extent is not copied: the data file reaches over all of them all the same. */
+static int merge_reach(int to, const struct merge_extents *over, const struct merge_extents *gaps)
+{
+	uint64_t a = merge_extents_reach(over), b = merge_extents_reach(gaps), end = a > b ? a : b;
+	struct stat st;
+
+	if (fstat(to, &st) < 0)
+		return -errno;
+	return (uint64_t)st.st_size < end && ftruncate(to, (off_t)end) < 0 ? -errno : 0;
+}
+
 /* A data file with the bytes of both; linked where only one of them has any. */
 static int merge_data(struct merge *m, struct store_inode *row, const struct store_inode *old,
 		      const struct merge_extents *over, const struct merge_extents *gaps)
@@ -125,6 +147,8 @@ static int merge_data(struct merge *m, struct store_inode *row, const struct sto
 	rc = merge_copy_extents(m->new->datafd, row->data, over, to);
 	if (!rc)
 		rc = merge_copy_extents(m->old->datafd, old->data, gaps, to);
+	if (!rc)
+		rc = merge_reach(to, over, gaps);
 	row->data = number;
 	return rc;
 }

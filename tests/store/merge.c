@@ -503,5 +503,63 @@ START_TEST(delete_dies_at_every_step_and_is_before_or_after)
 }
 END_TEST
 
+/* ---- holes ---- */
+
+#define HOLED (UINT64_C(64) << 10)
+
+/* A row that claims [start, start + HOLED), of which the host has the first byte and a hole. */
+static void claim_with_hole(struct store *s, struct store_inode *row, uint64_t start, char byte)
+{
+	struct store_change c;
+	int fd;
+
+	ck_assert_int_eq(store_data_new(s, &row->data, &fd), 0);
+	ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)start), 1);
+	ck_assert_int_eq(ftruncate(fd, (off_t)(start + HOLED)), 0);
+	close(fd);
+	row->state = STORE_PARTIAL;
+	store_change_init(&c);
+	store_change_inode(&c, row);
+	store_change_dentry(&c, 1, "f", 1, row->ino);
+	store_change_extent(&c, row->ino, start, HOLED, STORE_EXTENT_DATA);
+	help_commit(s, &c);
+}
+
+/* `newer` and `older`: where the extent of either delta begins. */
+static void merge_holes(uint64_t newer, uint64_t older)
+{
+	struct store *s = help_open("u");
+	struct store_inode row = help_file(store_next_ino(s)), root = help_dir(1, ""), got;
+	struct store_change c;
+	uint64_t delta;
+
+	store_change_init(&c);
+	store_change_inode(&c, &root);
+	help_commit(s, &c);
+	row.size = 4 * HOLED;
+	claim_with_hole(s, &row, older, 'o');
+	ck_assert_int_eq(store_seal(s, "1", &row.source, NULL), 0);
+	row.below = row.size;
+	claim_with_hole(s, &row, newer, 'n');
+	ck_assert_int_eq(store_seal(s, "2", &delta, NULL), 0);
+	ck_assert_int_eq(store_snapshot_delete(s, "1", NULL), 0);
+	ck_assert_int_eq(store_check(s, NULL, NULL), 0);
+	ck_assert_int_eq(store_read_inode(s, row.ino, &got, &delta), 0);
+	ck_assert_int_eq(byte_at(s, delta, &got, older), 'o');
+	ck_assert_int_eq(byte_at(s, delta, &got, newer), 'n');
+	ck_assert_int_eq(byte_at(s, delta, &got, newer + HOLED - 1), '\0');
+	free((char *)got.origin);
+	help_close(s);
+	fresh();
+}
+
+START_TEST(merged_data_file_reaches_over_holes_at_the_end_of_its_extents)
+{
+	merge_holes(0, 2 * HOLED);
+	merge_holes(2 * HOLED, 0);
+}
+END_TEST
+
 VN_CHECK_MAIN("store/merge", deleting_any_snapshot_leaves_all_other_states,
-	      snapshot_that_is_not_there_or_not_ours_is_refused, delete_dies_at_every_step_and_is_before_or_after)
+	      snapshot_that_is_not_there_or_not_ours_is_refused, delete_dies_at_every_step_and_is_before_or_after,
+	      merged_data_file_reaches_over_holes_at_the_end_of_its_extents)
