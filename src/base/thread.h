@@ -23,6 +23,9 @@ void vn_cpus_get(struct vn_cpus *c);
 /* The calling thread may run there from now on, if they are known (sched_setaffinity(2)). */
 void vn_cpus_use(const struct vn_cpus *c);
 
+/* Takes one CPU out of the set, if it is in it and not the last. */
+void vn_cpus_leave(struct vn_cpus *c, int cpu);
+
 /* The calling thread's nice value, 0 to 19 (setpriority(2), which on Linux is for a thread). */
 void vn_thread_nice(int nice);
 

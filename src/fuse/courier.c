@@ -40,7 +40,7 @@ struct vf_courier {
 	_Atomic unsigned uses; /* by the worker, by the thread; whoever is last frees */
 	_Atomic bool ending, late;
 	int fd;
-	int cpu; /* the worker's: where the thread is pinned, -1: nowhere */
+	_Atomic int cpu; /* the worker's: where the thread is pinned, -1: nowhere */
 	struct vf_session *session;
 	pthread_t thread;
 };
@@ -94,12 +94,17 @@ static void courier_place(struct vf_courier *c, int cpu)
 {
 	cpu_set_t one;
 
-	if (cpu == c->cpu)
+	if (cpu == atomic_load_explicit(&c->cpu, memory_order_relaxed))
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	pthread_setaffinity_np(c->thread, sizeof(one), &one);
-	c->cpu = cpu;
+	atomic_store(&c->cpu, cpu);
+}
+
+int vf_courier_cpu(struct vf_courier *c)
+{
+	return atomic_load(&c->cpu);
 }
 
 static struct letter *courier_empty(struct vf_courier *c)
@@ -159,6 +164,11 @@ static void *courier_main(void *arg)
 		 */
 		sched_yield();
 		courier_send_one(c, 0);
+		/*
+		 * The client is awake, but may have to wait until we sleep, if it had more than its share. So we yield to it,
+		 * too, and go on when it and the worker sleep: mostly with the next letter, without having slept.
+		 */
+		sched_yield();
 	}
 	courier_put(c);
 	return NULL;
@@ -182,7 +192,7 @@ int vf_courier_new(int fd, struct vf_session *session, struct vf_courier **out)
 	if (!c)
 		return -ENOMEM;
 	c->fd = fd;
-	c->cpu = -1;
+	atomic_store(&c->cpu, -1);
 	c->session = session;
 	sem_init(&c->work, 0, 0);
 	atomic_store(&c->uses, 2);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -209,17 +210,28 @@ static int worker_make(void *arg)
 	return err;
 }
 
-/* By the readers' watch, with their lock held. */
-static void worker_hurry_all(void *arg)
+/*
+ * By the readers' watch, with their lock held. The watch wakes up where it went to sleep, and a CPU on which
+ * it runs is not idle, so that a client that wakes up there meanwhile is moved: it goes elsewhere.
+ */
+static void watch_couriers(void *arg)
 {
 	struct vf_classic *c = arg;
+	struct vn_cpus elsewhere = c->cpus;
+	int here = sched_getcpu();
+	bool in_the_way = false;
 
 	for (unsigned i = 0; i < c->readers.count; i++) {
 		struct vf_courier *courier = atomic_load(&c->workers[i].courier);
 
-		if (courier)
-			vf_courier_hurry(courier);
+		if (!courier)
+			continue;
+		vf_courier_hurry(courier);
+		in_the_way |= vf_courier_cpu(courier) == here;
+		vn_cpus_leave(&elsewhere, vf_courier_cpu(courier));
 	}
+	if (in_the_way)
+		vn_cpus_use(&elsewhere);
 }
 
 /* ---- life ---- */
@@ -246,7 +258,7 @@ int vf_classic_start(const struct vf_classic_config *config, struct vf_classic *
 		return -ENOMEM;
 	c->config = *config;
 	vn_cpus_get(&c->cpus);
-	vf_readers_init(&c->readers, config->max_threads, worker_make, worker_hurry_all, c);
+	vf_readers_init(&c->readers, config->max_threads, worker_make, watch_couriers, c);
 	stop_signal_set();
 	err = vf_readers_start(&c->readers);
 	if (err) {

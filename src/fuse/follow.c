@@ -17,9 +17,13 @@
 #define LOOK_SOON_NS 400000     /* then it is looked for, at most so often */
 #define LOOK_LATE_NS 50000000   /* and ever more rarely while it stays where it is */
 #define LOOK_APART_NS 200000    /* clients in turn are not chased */
-#define LOOK_KEPT_NS 100000     /* one that is to be kept and is late has probably got away */
+#define LOOK_KEPT_NS 100000     /* one that is to be kept and is late has probably got away, */
+#define LOOK_KEEPER_NS 1000000  /* and may have without being late: apart, what is usual becomes longer */
 #define MOVES_ENOUGH 3          /* looks in a row with the client elsewhere: it is moved whenever it wakes up */
 #define MOVES_IN_VAIN 16        /* looks in quick succession: it is moved although it is kept */
+#define KEEP_LEAST_NS 20000000  /* a client is kept for so long before it is seen whether it stays by itself, */
+#define KEEP_MOST_NS 320000000  /* and ever longer, at most so long, when it did not, */
+#define KEEP_TRIAL_NS 50000000  /* which shows in such a time */
 #define KEEP_SOON_NS 20000000   /* after others wanted the CPU: when to try again, */
 #define KEEP_LATE_NS 1000000000 /* and ever later, at most so late, if they want it again before that time has passed */
 #define STRIKES_ENOUGH 8
@@ -28,7 +32,8 @@
 
 void vf_follow_init(struct vf_follow *f, const struct vn_cpus *allowed)
 {
-	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS, .keep_pause = KEEP_SOON_NS, .allowed = *allowed};
+	*f = (struct vf_follow){.cpu = -1, .patience = LOOK_SOON_NS, .keep_time = KEEP_LEAST_NS,
+				.keep_pause = KEEP_SOON_NS, .allowed = *allowed};
 	vn_cpus_use(allowed);
 	if (allowed->known)
 		return;
@@ -114,9 +119,29 @@ static int follow_find(struct vf_follow *f)
 	return -1;
 }
 
+static void follow_keep(struct vf_follow *f)
+{
+	if (f->looked < f->keep_after)
+		return;
+	if (f->looked - f->keep_until > KEEP_TRIAL_NS)
+		f->keep_time = KEEP_LEAST_NS;
+	else if (f->keep_time < KEEP_MOST_NS)
+		f->keep_time *= 2;
+	f->keep_until = f->looked + f->keep_time;
+	f->keep = true;
+}
+
+/* Where CPUs have more to do nobody is moved (the scheduler looks for no idle one), and without a courier it is faster. */
+static void follow_let_go(struct vf_follow *f)
+{
+	f->keep = false;
+	f->moves = 0;
+	f->patience = LOOK_SOON_NS;
+}
+
 /*
- * `since` the last look it was moved, and we went after it, or not. One that is to be kept is moved now and then, when somebody else's work
- * comes between; at once and again means that this scheduler works in another way.
+ * `since` the last look it was moved, and we went after it, or not. One that is to be kept is moved now and then,
+ * when somebody else's work comes between; at once and again means that this scheduler works in another way.
  */
 static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
 {
@@ -128,7 +153,7 @@ static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
 	if (f->keep)
 		vf_follow_contended(f);
 	else
-		f->keep = f->looked >= f->keep_after;
+		follow_keep(f);
 	f->moves = 0;
 }
 
@@ -181,7 +206,7 @@ static bool follow_is_late(struct vf_follow *f, int64_t now)
 	f->usual += (pause - f->usual) / 8;
 	if (f->keep && late)
 		return now - f->looked > LOOK_KEPT_NS;
-	return pause > PAUSE_NS && now - f->looked > f->patience;
+	return pause > PAUSE_NS && now - f->looked > (f->keep ? LOOK_KEEPER_NS : f->patience);
 }
 
 void vf_follow_arrived(struct vf_follow *f)
@@ -191,6 +216,8 @@ void vf_follow_arrived(struct vf_follow *f)
 	if (f->cpu < 0 || follow_is_off(f))
 		return;
 	now = vn_mono_ns();
+	if (f->keep && now > f->keep_until)
+		follow_let_go(f);
 	if (follow_is_late(f, now))
 		f->found = 0; /* look when the client is known to wait */
 }

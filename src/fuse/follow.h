@@ -32,7 +32,8 @@ struct vf_follow {
 	uint32_t found;                 /* whose CPU that was; 0: look again */
 	unsigned moves;                 /* looks in a row that found the client elsewhere than we were */
 	bool keep;                      /* clients are moved away from us; see vf_follow_keeps() */
-	int64_t keep_after, keep_pause; /* not before; how long not the next time, ns */
+	int64_t keep_until, keep_time;  /* then it is tried without, ns; for how long it is kept the next time */
+	int64_t keep_after, keep_pause; /* not before, ns; how long not the next time */
 	unsigned strikes; /* looks in a row that found no waiting client; many: the numbers mean other processes here, */
 	int64_t off_until; /* or the machine is busy: nobody is followed until then, ns */
 	struct vn_cpus allowed; /* where the thread may run at all */

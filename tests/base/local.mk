@@ -9,6 +9,7 @@ unit_tests += \
 	tests/base/iov \
 	tests/base/log \
 	tests/base/scope \
+	tests/base/thread \
 	tests/base/vec
 tests_base_beneath_LDADD = $(test_libs) $(base_libs)
 tests_base_clock_LDADD = $(test_libs) $(base_libs)
@@ -19,4 +20,5 @@ tests_base_hash_LDADD = $(test_libs) $(base_libs)
 tests_base_iov_LDADD = $(test_libs) $(base_libs)
 tests_base_log_LDADD = $(test_libs) $(base_libs)
 tests_base_scope_LDADD = $(test_libs) $(base_libs)
+tests_base_thread_LDADD = $(test_libs) $(base_libs)
 tests_base_vec_LDADD = $(test_libs) $(base_libs)

@@ -23,6 +23,13 @@ kept() {
 mnt_fg "$scratch/mnt" -o "lowerdir=$scratch/low,upperdir=$scratch/up"
 check 'a client that is always moved gets a courier' kept "$server"
 like "$(courier_of "$server")" ' IDL$' 'which has idle priority'
+# cpus TID: where a thread may run.
+cpus() { taskset -cp "$1" | sed 's/.*: //'; }
+watch_is_aside() {
+	wander "$scratch/mnt"
+	[ "$(cpus "$(ps -L -o tid=,comm= -p "$server" | awk '$2 == "vf-watch" {print $1}')")" != "$(cpus "$server")" ]
+}
+check 'the watch, which would make its CPU look busy, goes out of its way' eventually 60 watch_is_aside
 is "$(cat "$scratch/mnt/f")" below 'files are read'
 for i in {1..200}; do echo "$i" >"$scratch/mnt/new$i"; done
 is "$(cat "$scratch/mnt"/new* | sort -n | tail -n 1)" 200 'and made'

@@ -82,10 +82,12 @@ START_TEST(replies_are_sent_in_turn)
 {
 	int64_t enough = vn_mono_ns() + VN_NS_PER_SEC; /* on a busy machine each waits for some ms or more */
 
+	ck_assert_int_eq(vf_courier_cpu(courier), -1);
 	for (int i = 0; i < 2000 && vn_mono_ns() < enough; i++) {
 		take_soon((char)('a' + i % 26));
 		received((char)('a' + i % 26));
 	}
+	ck_assert_int_eq(vf_courier_cpu(courier), cpu);
 }
 END_TEST
 

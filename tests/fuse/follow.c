@@ -221,6 +221,32 @@ START_TEST(a_client_that_is_always_moved_is_to_be_kept)
 }
 END_TEST
 
+START_TEST(whether_a_kept_client_would_stay_is_tried_ever_more_rarely)
+{
+	int64_t first;
+
+	if (other_cpu() < 0)
+		return;
+	requests((uint32_t)client, 3, 100);
+	client_moves(3);
+	ck_assert(vf_follow_keeps(&f));
+	first = f.keep_time;
+	f.keep_until = vn_mono_ns() - 1; /* the time is over */
+	requests((uint32_t)client, 1, 100);
+	ck_assert(!vf_follow_keeps(&f));
+	f.keep_until = vn_mono_ns() + VN_NS_PER_SEC; /* over just now, however long this test is held up */
+	client_moves(3);
+	ck_assert(vf_follow_keeps(&f));
+	ck_assert_int_gt(f.keep_time, first);
+	f.keep_until = 1; /* it had stayed for long */
+	requests((uint32_t)client, 1, 100);
+	ck_assert(!vf_follow_keeps(&f));
+	client_moves(3);
+	ck_assert(vf_follow_keeps(&f));
+	ck_assert_int_eq(f.keep_time, first);
+}
+END_TEST
+
 START_TEST(a_client_where_we_may_not_go_is_not_kept)
 {
 	struct vn_cpus few = allowed;
@@ -272,5 +298,6 @@ END_TEST
 VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/follow", .setup = setup, .teardown = teardown}),
 		   one_client_is_followed, large_requests_set_the_worker_free, clients_in_turn_are_not_followed,
 		   numbers_that_mean_nothing_here_turn_it_off, it_is_tried_again_after_a_while,
-		   pinning_is_not_inherited, a_client_that_is_always_moved_is_to_be_kept, a_client_where_we_may_not_go_is_not_kept,
+		   pinning_is_not_inherited, a_client_that_is_always_moved_is_to_be_kept,
+		   whether_a_kept_client_would_stay_is_tried_ever_more_rarely, a_client_where_we_may_not_go_is_not_kept,
 		   where_others_want_the_cpu_nobody_is_kept_for_a_while, requests_of_nobody_are_not_followed)
