@@ -40,7 +40,8 @@ struct vf_courier {
 	_Atomic unsigned uses; /* by the worker, by the thread; whoever is last frees */
 	_Atomic bool ending, late;
 	int fd;
-	_Atomic int cpu; /* the worker's: where the thread is pinned, -1: nowhere */
+	int cpu;            /* the worker's: where the thread is pinned, -1: nowhere */
+	_Atomic int lately; /* for vf_courier_cpu(): what it says next */
 	struct vf_session *session;
 	pthread_t thread;
 };
@@ -94,17 +95,18 @@ static void courier_place(struct vf_courier *c, int cpu)
 {
 	cpu_set_t one;
 
-	if (cpu == atomic_load_explicit(&c->cpu, memory_order_relaxed))
+	atomic_store_explicit(&c->lately, cpu, memory_order_relaxed);
+	if (cpu == c->cpu)
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	pthread_setaffinity_np(c->thread, sizeof(one), &one);
-	atomic_store(&c->cpu, cpu);
+	c->cpu = cpu;
 }
 
 int vf_courier_cpu(struct vf_courier *c)
 {
-	return atomic_load(&c->cpu);
+	return atomic_exchange_explicit(&c->lately, -1, memory_order_relaxed);
 }
 
 static struct letter *courier_empty(struct vf_courier *c)
@@ -192,7 +194,8 @@ int vf_courier_new(int fd, struct vf_session *session, struct vf_courier **out)
 	if (!c)
 		return -ENOMEM;
 	c->fd = fd;
-	atomic_store(&c->cpu, -1);
+	c->cpu = -1;
+	atomic_store(&c->lately, -1);
 	c->session = session;
 	sem_init(&c->work, 0, 0);
 	atomic_store(&c->uses, 2);

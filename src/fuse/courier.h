@@ -44,7 +44,7 @@ bool vf_courier_take(struct vf_courier *c, int cpu, const void *in, char **out_b
 /* By the worker: whether since the last call a reply waited for so long that others must want the CPU. */
 bool vf_courier_was_late(struct vf_courier *c);
 
-/* By anybody: the CPU from which the last reply was to be sent, -1: none was yet. */
+/* By any one thread: the CPU from which the last reply was to be sent, -1: none was left here since the last call. */
 int vf_courier_cpu(struct vf_courier *c);
 
 /* By any one thread: sends replies that have waited for too long. */

@@ -51,6 +51,7 @@ struct vf_classic {
 	struct vf_readers readers; /* its lock protects workers[] while the carrier runs */
 	_Atomic bool stopping, ended;
 	struct vn_cpus cpus; /* that workers may use */
+	bool watch_aside;    /* the watch may not use them all */
 	struct worker workers[];
 };
 
@@ -212,26 +213,32 @@ static int worker_make(void *arg)
 
 /*
  * By the readers' watch, with their lock held. The watch wakes up where it went to sleep, and a CPU on which
- * it runs is not idle, so that a client that wakes up there meanwhile is moved: it goes elsewhere.
+ * it runs is not idle, so that a client that wakes up there meanwhile is moved: it goes elsewhere. It may come
+ * back when nobody is kept any more, since others may want the CPU where it is.
  */
 static void watch_couriers(void *arg)
 {
 	struct vf_classic *c = arg;
 	struct vn_cpus elsewhere = c->cpus;
 	int here = sched_getcpu();
-	bool in_the_way = false;
+	bool used = false, in_the_way = false;
 
 	for (unsigned i = 0; i < c->readers.count; i++) {
 		struct vf_courier *courier = atomic_load(&c->workers[i].courier);
+		int cpu = courier ? vf_courier_cpu(courier) : -1;
 
-		if (!courier)
+		if (courier)
+			vf_courier_hurry(courier);
+		if (cpu < 0)
 			continue;
-		vf_courier_hurry(courier);
-		in_the_way |= vf_courier_cpu(courier) == here;
-		vn_cpus_leave(&elsewhere, vf_courier_cpu(courier));
+		used = true;
+		in_the_way |= cpu == here;
+		vn_cpus_leave(&elsewhere, cpu);
 	}
-	if (in_the_way)
-		vn_cpus_use(&elsewhere);
+	if (!in_the_way && (used || !c->watch_aside))
+		return;
+	vn_cpus_use(&elsewhere);
+	c->watch_aside = used;
 }
 
 /* ---- life ---- */

@@ -169,15 +169,16 @@ has_ended() { [ ! -d "/proc/$1" ] || grep -qs '^State:[[:space:]]*Z' "/proc/$1/s
 umount_once() { if [ "$(id -u)" -eq 0 ]; then timeout 60 umount "$1"; else timeout 60 fusermount3 -u "$1"; fi; }
 not() { ! "$@"; }
 
-# wander MNT [N]: this shell looks up N names that are not there, each from another of two CPUs than the one before, as if the
-# scheduler moved it each time: the server ends up keeping it where it is (src/fuse/courier.h). Nothing where there is one CPU.
+# wander MNT [N]: this shell looks up N pairs of names that are not there, none of them twice (the kernel would know), each from
+# another of two CPUs than the one before, as if the scheduler moved it each time: the server ends up keeping it where it is
+# (src/fuse/courier.h). Nothing where there is one CPU.
 wander() {
-	local cpus=() i
+	local cpus=() i tag=$BASHPID-$RANDOM
 	mapfile -t cpus < <(taskset -cp $BASHPID | sed 's/.*: //' | tr , '\n' | awk -F- '{for (c = $1; c <= ($2 == "" ? $1 : $2); c++) print c}')
 	[ ${#cpus[@]} -gt 1 ] || return 0
 	for ((i = 0; i < ${2:-60}; i++)); do
 		taskset -cp "${cpus[i % 2]}" $BASHPID >/dev/null
-		[ ! -e "$1/wandering-$i-a" ] && [ ! -e "$1/wandering-$i-b" ]
+		[ ! -e "$1/wandering-$tag-$i-a" ] && [ ! -e "$1/wandering-$tag-$i-b" ]
 	done
 	taskset -cp "$(IFS=,; echo "${cpus[*]}")" $BASHPID >/dev/null
 }

@@ -88,6 +88,7 @@ START_TEST(replies_are_sent_in_turn)
 		received((char)('a' + i % 26));
 	}
 	ck_assert_int_eq(vf_courier_cpu(courier), cpu);
+	ck_assert_int_eq(vf_courier_cpu(courier), -1); /* whoever sent nothing since keeps nobody away */
 }
 END_TEST
 
