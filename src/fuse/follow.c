@@ -145,7 +145,7 @@ static void follow_let_go(struct vf_follow *f)
  */
 static void follow_moved(struct vf_follow *f, bool moved, int64_t since)
 {
-	if (f->keep && since > LOOK_SOON_NS)
+	if (f->keep && since > 2 * LOOK_KEEPER_NS)
 		f->moves = 0;
 	f->moves = moved ? f->moves + 1 : 0;
 	if (f->moves < (f->keep ? MOVES_IN_VAIN : MOVES_ENOUGH))

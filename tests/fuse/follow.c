@@ -247,6 +247,26 @@ START_TEST(whether_a_kept_client_would_stay_is_tried_ever_more_rarely)
 }
 END_TEST
 
+/* Where the courier is of no use. Each look is a ms after the one before. */
+START_TEST(a_client_that_is_moved_although_it_is_kept_is_let_go)
+{
+	if (other_cpu() < 0)
+		return;
+	requests((uint32_t)client, 3, 100);
+	client_moves(3);
+	ck_assert(vf_follow_keeps(&f));
+	for (int i = 0; i < 500 && f.keep; i++) {
+		f.keep_until = INT64_MAX; /* not because it is tried without */
+		client_waits_on(f.cpu == client_cpu ? other_cpu() : client_cpu);
+		f.found = 0;
+		f.looked = vn_mono_ns() - VN_NS_PER_SEC / 1000;
+		requests((uint32_t)client, 1, 100);
+	}
+	ck_assert(!vf_follow_keeps(&f));
+	ck_assert_int_gt(f.keep_after, 0);
+}
+END_TEST
+
 START_TEST(a_client_where_we_may_not_go_is_not_kept)
 {
 	struct vn_cpus few = allowed;
@@ -299,5 +319,6 @@ VN_CHECK_MAIN_WITH(((struct vn_check){.suite = "fuse/follow", .setup = setup, .t
 		   one_client_is_followed, large_requests_set_the_worker_free, clients_in_turn_are_not_followed,
 		   numbers_that_mean_nothing_here_turn_it_off, it_is_tried_again_after_a_while,
 		   pinning_is_not_inherited, a_client_that_is_always_moved_is_to_be_kept,
-		   whether_a_kept_client_would_stay_is_tried_ever_more_rarely, a_client_where_we_may_not_go_is_not_kept,
+		   whether_a_kept_client_would_stay_is_tried_ever_more_rarely,
+		   a_client_that_is_moved_although_it_is_kept_is_let_go, a_client_where_we_may_not_go_is_not_kept,
 		   where_others_want_the_cpu_nobody_is_kept_for_a_while, requests_of_nobody_are_not_followed)
