@@ -38,8 +38,10 @@ int ovl_dir_may_change(const struct ovl_node *dir, bool removes);
 void ovl_unlink_rows(struct ovl_op *op, struct ovl_node *n, int64_t now, struct store_inode *row);
 void ovl_unlinked(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *n, const struct store_inode *row,
 		  uint64_t seq);
-/* Gives a node that never had a row an `own` without one, so that it can be unlinked. */
-int ovl_own_dead(struct ovl_tree *t, struct ovl_node *n);
+/* Before a name of n (locked for writing) goes: `own`, and what rows say that may go with it, are in memory. */
+int ovl_unlink_ready(struct ovl_tree *t, struct ovl_node *n);
+/* Whatever only the rows of n say is in memory: extents, attributes, a link's target. n is locked for writing. */
+int ovl_rows_remember(struct ovl_tree *t, struct ovl_node *n);
 /* The row for a name that ends: a whiteout where something below would show. */
 void ovl_name_gone_rows(struct ovl_op *op, struct ovl_node *dir, const struct ovl_name *e);
 void ovl_name_gone(struct ovl_node *dir, struct ovl_name *e);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/vec.h"
+#include "overlay/dirops.h"
 #include "overlay/tree.h"
 
 void ovl_orphan_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_node *n)
@@ -18,7 +19,8 @@ void ovl_orphan_let_go(struct ovl_tree *t, struct vn_fs_session *s, struct ovl_n
 	if (!own || !own->orphan)
 		return;
 	pthread_rwlock_wrlock(&n->lock);
-	if (own->orphan == s->config.id && !ovl_session_outliving(t, n)) {
+	/* others may have it open: nodes read again after a restart do not know all of their rows */
+	if (own->orphan == s->config.id && !ovl_session_outliving(t, n) && !ovl_rows_remember(t, n)) {
 		ovl_op_begin(&op, t, NULL);
 		store_change_orphan_gone(&op.change, n->ino);
 		store_change_inode_gone(&op.change, n->ino);

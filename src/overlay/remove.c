@@ -5,7 +5,8 @@
  * A base object that loses its only name needs no row, only a whiteout. An
  * inode without names whose client may live longer than this server keeps its
  * row, marked as an orphan; else the row goes at once and what is still open
- * lives in memory, and its data file until the last reference is dropped.
+ * lives in memory, and its data file until the last reference is dropped. What
+ * only the rows say is therefore read before they go.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,14 +14,15 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "overlay/copyup.h"
 #include "overlay/dirops.h"
+#include "overlay/verbs.h"
+#include "overlay/xattrs.h"
 
-int ovl_own_dead(struct ovl_tree *t, struct ovl_node *n)
+/* Gives a node that never had a row an `own` without one. */
+static int unlink_own(struct ovl_tree *t, struct ovl_node *n)
 {
-	struct ovl_own *own = ovl_own(n);
-	if (own)
-		return 0;
-	own = calloc(1, sizeof(*own));
+	struct ovl_own *own = calloc(1, sizeof(*own));
 	if (!own)
 		return -ENOMEM;
 	own->home = t->head;
@@ -31,6 +33,25 @@ int ovl_own_dead(struct ovl_tree *t, struct ovl_node *n)
 	}
 	atomic_store_explicit(&n->own, own, memory_order_release);
 	return 0;
+}
+
+int ovl_rows_remember(struct ovl_tree *t, struct ovl_node *n)
+{
+	int r = ovl_copyup_load(t, n);
+	if (!r && ovl_own(n)->flags & STORE_XATTR_OWN)
+		r = ovl_xattr_load(t, n);
+	if (r || !S_ISLNK(n->mode))
+		return r;
+	r = ovl_symlink_load(t, n);
+	return r == -EIO ? 0 : r; /* a damaged link can be removed */
+}
+
+int ovl_unlink_ready(struct ovl_tree *t, struct ovl_node *n)
+{
+	struct ovl_own *own = ovl_own(n);
+	if (!own)
+		return unlink_own(t, n);
+	return own->dead || (!ovl_is_dir(n) && n->nlink > 1) ? 0 : ovl_rows_remember(t, n);
 }
 
 int ovl_touch_for_removal(struct ovl_tree *t, struct ovl_node *n)
@@ -135,7 +156,7 @@ static int remove_commit(const struct removal *rm, struct ovl_name *e)
 	struct ovl_op op;
 	uint64_t seq;
 	int64_t now = vn_now_ns();
-	int r = ovl_own_dead(rm->t, rm->n);
+	int r = ovl_unlink_ready(rm->t, rm->n);
 	if (r)
 		return r;
 	ovl_op_begin(&op, rm->t, rm->ctx);

@@ -273,7 +273,11 @@ static int rename_commit(struct rename *rn)
 	struct ovl_op op;
 	uint64_t seq;
 	int64_t now = vn_now_ns();
-	int r = rn->to.n ? ovl_own_dead(rn->t, rn->to.n) : ovl_names_reserve(rn->to.dir->names, rn->to.name, rn->to.len);
+	int r = 0;
+	if (!rn->to.n)
+		r = ovl_names_reserve(rn->to.dir->names, rn->to.name, rn->to.len);
+	else if (!rename_is(rn, RENAME_EXCHANGE))
+		r = ovl_unlink_ready(rn->t, rn->to.n);
 	if (r)
 		return r;
 	/* reserving may have moved the entries */

@@ -254,22 +254,28 @@ int ovl_sync(struct ovl_tree *t)
 	return r ? r : e;
 }
 
-ssize_t ovl_symlink_read(struct ovl_tree *t, struct ovl_node *n, char *buf, size_t size)
+int ovl_symlink_load(struct ovl_tree *t, struct ovl_node *n)
 {
 	char target[VN_SYMLINK_MAX + 1];
+	if (n->target || n->odir)
+		return 0;
+	ssize_t len = store_read_symlink(t->store, n->ino, target, VN_SYMLINK_MAX);
+	if (len < 0)
+		return len == -ENOENT ? -EIO : (int)len;
+	n->target = strndup(target, (size_t)len);
+	return n->target ? 0 : -ENOMEM;
+}
+
+ssize_t ovl_symlink_read(struct ovl_tree *t, struct ovl_node *n, char *buf, size_t size)
+{
 	pthread_rwlock_wrlock(&n->lock);
-	ssize_t len = 0;
-	if (!n->target) {
-		len = store_read_symlink(t->store, n->ino, target, VN_SYMLINK_MAX);
-		if (len >= 0 && !(n->target = strndup(target, (size_t)len)))
-			len = -ENOMEM;
-	}
-	if (len >= 0) {
+	ssize_t len = ovl_symlink_load(t, n);
+	if (!len) {
 		len = (ssize_t)strlen(n->target);
 		if ((size_t)len > size)
 			len = (ssize_t)size;
 		memcpy(buf, n->target, (size_t)len);
 	}
 	pthread_rwlock_unlock(&n->lock);
-	return len == -ENOENT ? -EIO : len;
+	return len;
 }

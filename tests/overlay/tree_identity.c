@@ -99,6 +99,69 @@ START_TEST(I2_an_unlinked_file_in_use_has_no_links)
 }
 END_TEST
 
+/* A lower file, some bytes of which are copied up, with an attribute; and a link. */
+static void fill_rows(struct engine *e, const char *file, const char *link, char *big, size_t size)
+{
+	memset(big, 'b', size - 1);
+	lower_file(e, 0, file, big);
+	engine_open(e);
+	ck_assert_int_eq(e_write(e, file, 200000, "ours"), 0);
+	memcpy(big + 200000, "ours", 4);
+	ck_assert_int_eq(e_setxattr(e, file, "user.x", "value"), 0);
+	ck_assert_int_eq(e_symlink(e, "target", link), 0);
+	engine_reopen(e); /* nothing of the rows is in memory */
+}
+
+static void check_rows(struct engine *e, uint64_t file, uint64_t link, const char *big, size_t size)
+{
+	static char got[512 << 10];
+	struct iovec iov = { got, sizeof(got) };
+	ck_assert_int_eq(e->fs->ops->read(e->fs, &e->ctx, file, 0, &iov, 1), size - 1);
+	ck_assert_mem_eq(got, big, size - 1);
+	ck_assert_int_eq(e->fs->ops->getxattr(e->fs, &e->ctx, file, "user.x", got, sizeof(got)), 5);
+	ck_assert_mem_eq(got, "value", 5);
+	ck_assert_int_eq(e->fs->ops->readlink(e->fs, &e->ctx, link, got, sizeof(got)), 6);
+	ck_assert_mem_eq(got, "target", 6);
+	e->fs->ops->forget(e->fs, &e->ctx, file, 1);
+	e->fs->ops->forget(e->fs, &e->ctx, link, 1);
+}
+
+START_TEST(I2_what_is_unlinked_in_use_keeps_what_only_rows_said)
+{
+	static char big[512 << 10];
+	struct engine e;
+	uint64_t file, link;
+	engine_init(&e, 1);
+	fill_rows(&e, "f", "l", big, sizeof(big));
+	ck_assert_int_eq(e_node(&e, "f", &file), 0);
+	ck_assert_int_eq(e_node(&e, "l", &link), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	ck_assert_int_eq(e_unlink(&e, "l"), 0);
+	ck_assert_int_eq(ovl_settle(e.tree), 0); /* the rows are gone */
+	check_rows(&e, file, link, big, sizeof(big));
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(I2_what_is_renamed_over_in_use_keeps_what_only_rows_said)
+{
+	static char big[512 << 10];
+	struct engine e;
+	uint64_t file, link;
+	engine_init(&e, 1);
+	fill_rows(&e, "f", "l", big, sizeof(big));
+	ck_assert_int_eq(e_node(&e, "f", &file), 0);
+	ck_assert_int_eq(e_node(&e, "l", &link), 0);
+	ck_assert_int_eq(e_create(&e, "a", 0644), 0);
+	ck_assert_int_eq(e_create(&e, "b", 0644), 0);
+	ck_assert_int_eq(e_rename(&e, "a", "f", 0), 0);
+	ck_assert_int_eq(e_rename(&e, "b", "l", 0), 0);
+	ck_assert_int_eq(ovl_settle(e.tree), 0);
+	check_rows(&e, file, link, big, sizeof(big));
+	engine_close(&e);
+}
+END_TEST
+
 START_TEST(I3_lower_hard_links_stay_one_file)
 {
 	struct engine e;
@@ -372,7 +435,8 @@ START_TEST(two_layers_over_the_same_lowers_have_two_identities)
 END_TEST
 
 VN_CHECK_MAIN("overlay/tree_identity", I1_the_number_survives_copy_up_rename_and_remount, I2_link_counts,
-	      I2_an_unlinked_file_in_use_has_no_links, I3_lower_hard_links_stay_one_file,
+	      I2_an_unlinked_file_in_use_has_no_links, I2_what_is_unlinked_in_use_keeps_what_only_rows_said,
+	      I2_what_is_renamed_over_in_use_keeps_what_only_rows_said, I3_lower_hard_links_stay_one_file,
 	      I4_times_change_where_they_should_and_copy_up_changes_none, I5_times_beyond_2038_to_the_nanosecond,
 	      I7_immutable_and_append_only, I7_an_append_only_file_is_touched_and_its_times_are_not_set,
 	      I8_chown_takes_setuid_and_capabilities_away,
