@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "overlay/copyup.h"
 #include "overlay/extents.h"
 #include "overlay/file.h"
 #include "overlay/tree.h"
@@ -51,11 +52,27 @@ int ovl_snapshot(struct ovl_tree *t, const char *name, struct vn_err *err)
 	return r;
 }
 
+/* Unlinked, in use, and some of its bytes lie in a sealed delta. */
 static bool snapshot_node_dead(struct ovl_node *n)
 {
 	const struct ovl_own *own = ovl_own(n);
 
-	return own && own->dead && own->data && own->home->id && ovl_has_bytes(n);
+	if (!own || !own->dead || !ovl_has_bytes(n))
+		return false;
+	if (own->data && own->home->id)
+		return true;
+	return own->source && (own->state == STORE_PARTIAL || own->state == STORE_BELOW);
+}
+
+static int snapshot_node_bring(struct ovl_tree *t, struct ovl_node *n)
+{
+	int r = ovl_touch(t, n);
+
+	pthread_rwlock_wrlock(&n->lock);
+	if (!r && ovl_own(n)->source)
+		r = ovl_copyup_whole(t, n);
+	pthread_rwlock_unlock(&n->lock);
+	return r;
 }
 
 /* A node whose row a merge may have given another data file. */
@@ -87,15 +104,15 @@ static int snapshot_node_reread(struct ovl_tree *t, struct ovl_node *n)
 
 /*
  * Deltas that are merged get new data files where both had bytes of a file. What
- * no row speaks of any more, unlinked but in use, is in neither: it moves to the
- * head before.
+ * no row speaks of any more, unlinked but in use, is in neither: all its bytes move
+ * to the head before.
  */
 int ovl_snapshot_delete(struct ovl_tree *t, const char *name, struct vn_err *err)
 {
 	if (!t->store || t->readonly)
 		return vn_err_set(err, -EROFS, "snapshot '%s': the tree has no writable layer", name);
 	pthread_rwlock_wrlock(&t->gate);
-	int r = ovl_nodes_each(t, snapshot_node_dead, ovl_touch);
+	int r = ovl_nodes_each(t, snapshot_node_dead, snapshot_node_bring);
 	if (r)
 		vn_err_sys(err, r, "snapshot '%s': unlinked files that are in use cannot be kept", name);
 	else

@@ -180,7 +180,7 @@ static int touch_dead_bytes(struct ovl_tree *t, struct ovl_node *n, uint64_t *nu
 	if (ovl_own(n)->state == STORE_PARTIAL)
 		r = ovl_copyup_load(t, n);
 	if (!r)
-		r = ovl_file_get(t, n, true, &f);
+		r = ovl_file_get(t, n, ovl_own(n)->state != STORE_FULL, &f);
 	for (uint64_t pos = 0; !r && pos < n->size; pos = run.end) {
 		r = ovl_run_at(t, n, f, pos, &run);
 		if (!r && run.fd >= 0)

@@ -234,7 +234,101 @@ START_TEST(files_in_use_are_read_on_when_snapshots_are_merged)
 }
 END_TEST
 
+#define SEALED_SIZE (300u << 10)
+
+static void dead_write(struct engine *e, uint64_t node, uint64_t off, const char *text, char *model)
+{
+	struct iovec iov = { (char *)text, strlen(text) };
+
+	ck_assert_int_eq(e->fs->ops->write(e->fs, &e->ctx, node, off, &iov, 1, 0), iov.iov_len);
+	memcpy(model + off, text, iov.iov_len);
+}
+
+static void dead_is(struct engine *e, uint64_t node, const char *model)
+{
+	static char got[SEALED_SIZE];
+	struct iovec iov = { got, sizeof(got) };
+
+	ck_assert_int_eq(e->fs->ops->read(e->fs, &e->ctx, node, 0, &iov, 1), SEALED_SIZE);
+	ck_assert_mem_eq(got, model, SEALED_SIZE);
+}
+
+/* How far a file is written in the head before its name goes. */
+enum { AS_SEALED, IN_PARTS, WHOLE, PUNCHED, WAYS };
+
+static void dead_prepare(struct engine *e, uint64_t node, int way, char *model)
+{
+	static char text[SEALED_SIZE + 1];
+
+	switch (way) {
+	case IN_PARTS:
+		dead_write(e, node, 100000, "parts", model);
+		break;
+	case WHOLE:
+		memset(text, 'w', SEALED_SIZE);
+		dead_write(e, node, 0, text, model);
+		ck_assert_int_eq(ovl_settle(e->tree), 0);
+		break;
+	case PUNCHED:
+		ck_assert_int_eq(e->fs->ops->fallocate(e->fs, &e->ctx, node, 3, 65536, 65536), 0);
+		memset(model + 65536, 0, 65536);
+		break;
+	default:
+		break;
+	}
+}
+
+struct dead {
+	uint64_t node;
+	char model[SEALED_SIZE + 1];
+};
+
+static void dead_make(struct engine *e, struct dead *d, int i)
+{
+	char name[2] = { (char)('a' + i) };
+
+	memset(d->model, *name, SEALED_SIZE);
+	ck_assert_int_eq(e_create(e, name, 0644), 0);
+	ck_assert_int_eq(e_write(e, name, 0, d->model), 0);
+	ck_assert_int_eq(e_node(e, name, &d->node), 0);
+}
+
+/* Their bytes lie in the deltas that are merged, and no row tells the merger that somebody reads them. */
+START_TEST(unlinked_files_in_use_that_read_sealed_bytes_outlive_a_merge)
+{
+	static struct dead dead[2 * WAYS];
+	struct engine e;
+
+	engine_init(&e, 1);
+	engine_open(&e);
+	for (int i = 0; i < 2 * WAYS; i++)
+		dead_make(&e, &dead[i], i);
+	snapshot(&e, "1");
+	for (int i = 0; i < 2 * WAYS; i++) {
+		dead_prepare(&e, dead[i].node, i % WAYS, dead[i].model);
+		ck_assert_int_eq(e_unlink(&e, (char[2]){ (char)('a' + i) }), 0);
+	}
+	snapshot(&e, "2");
+	for (int i = WAYS; i < 2 * WAYS; i++) /* in the head again, the rest below */
+		dead_write(&e, dead[i].node, 5, "x", dead[i].model);
+	snapshot_delete(&e, "1");
+	for (int i = 0; i < 2 * WAYS; i++)
+		dead_is(&e, dead[i].node, dead[i].model);
+	snapshot_delete(&e, "2");
+	snapshot(&e, "3");
+	for (int i = 0; i < 2 * WAYS; i++) {
+		dead_write(&e, dead[i].node, 7, "y", dead[i].model);
+		dead_is(&e, dead[i].node, dead[i].model);
+		e.fs->ops->forget(e.fs, &e.ctx, dead[i].node, 1);
+	}
+	engine_reopen(&e);
+	e_names(&e, "", "");
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_snapshot", work_goes_on_over_a_snapshot, a_name_that_is_taken_is_refused,
 	      rollback_brings_the_state_back, rollback_under_a_client_that_cannot_be_told_is_refused,
 	      a_file_in_use_and_unlinked_lives_on_over_a_snapshot,
-	      files_in_use_are_read_on_when_snapshots_are_merged)
+	      files_in_use_are_read_on_when_snapshots_are_merged,
+	      unlinked_files_in_use_that_read_sealed_bytes_outlive_a_merge)
