@@ -9,6 +9,7 @@ void ovl_op_begin(struct ovl_op *op, struct ovl_tree *t, const struct vn_ctx *ct
 {
 	op->t = t;
 	op->ctx = ctx;
+	op->too_long = false;
 	store_change_init(&op->change);
 	if (ctx && ctx->session && ctx->session->config.outlives) {
 		op->change.session = ctx->session->config.id;
@@ -62,7 +63,7 @@ void ovl_op_inode(struct ovl_op *op, struct ovl_node *n, struct store_inode *row
 	if (n->odir) {
 		ssize_t len = ovl_base_path(n->odir, ovl_is_dir(n) ? NULL : n->oname, n->oname_len, path);
 		if (len < 0) {
-			op->change.failed = true;
+			op->too_long = op->change.failed = true;
 			return;
 		}
 		row->origin = path;
@@ -79,6 +80,10 @@ int ovl_op_commit(struct ovl_op *op, uint64_t *seq)
 	if (store_change_empty(&op->change) && !op->change.failed) {
 		store_change_drop(&op->change);
 		return 0;
+	}
+	if (op->too_long) {
+		store_change_drop(&op->change);
+		return -ENAMETOOLONG;
 	}
 	if (!op->t->store || op->t->readonly) {
 		store_change_drop(&op->change);

@@ -384,6 +384,7 @@ struct ovl_op {
 	struct ovl_tree *t;
 	const struct vn_ctx *ctx;
 	struct store_change change;
+	bool too_long; /* a base path has more than OVL_PATH_MAX bytes */
 };
 void ovl_op_begin(struct ovl_op *op, struct ovl_tree *t, const struct vn_ctx *ctx);
 /*

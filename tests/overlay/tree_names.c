@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Names N1 to N12 of doc/semantics.md, at the verbs, before and after a remount. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "../check_main.h"
 #include "engine.h"
@@ -235,6 +238,57 @@ START_TEST(N9_any_bytes_make_a_name_and_markers_are_plain_in_the_upper)
 }
 END_TEST
 
+#define DEEP 34 /* directories with names of 250 bytes: more than a row can say of its origin */
+
+static void deep_name(char name[251])
+{
+	memset(name, 'd', 250);
+	name[250] = '\0';
+}
+
+static void lower_deep(struct engine *e)
+{
+	int fd = open(e->lowers[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[251];
+	deep_name(name);
+	for (int i = 0; i < DEEP; i++) {
+		ck_assert_int_eq(mkdirat(fd, name, 0755), 0);
+		int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = next;
+	}
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+START_TEST(N9_what_lies_too_deep_to_be_recorded_is_not_changed)
+{
+	const struct vn_setattr chmod = { .valid = VN_SET_MODE, .mode = 0700 };
+	struct engine e;
+	struct vn_entry at[DEEP] = { 0 };
+	struct vn_attr attr;
+	char name[251], command[512];
+	engine_init(&e, 1);
+	lower_deep(&e);
+	engine_open(&e);
+	deep_name(name);
+	int found = 0;
+	while (found < DEEP && !e.fs->ops->lookup(e.fs, &e.ctx, found ? at[found - 1].node : 1, name, &at[found]))
+		found++;
+	int deep = e.fs->ops->setattr(e.fs, &e.ctx, at[DEEP - 1].node, &chmod, &attr);
+	int middle = e.fs->ops->setattr(e.fs, &e.ctx, at[DEEP / 2].node, &chmod, &attr);
+	for (int i = 0; i < found; i++)
+		e.fs->ops->forget(e.fs, &e.ctx, at[i].node, 1);
+	engine_close(&e);
+	/* too deep for the cleaner as well */
+	snprintf(command, sizeof(command), "rm -rf '%s'", e.lowers[0]);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(found, DEEP);
+	ck_assert_int_eq(middle, 0);
+	ck_assert_int_eq(deep, -ENAMETOOLONG);
+}
+END_TEST
+
 START_TEST(N10_moving_a_directory_changes_both_parents_links)
 {
 	struct engine e;
@@ -350,6 +404,7 @@ VN_CHECK_MAIN("overlay/tree_names", N1_a_lookup_shows_the_top_layer, N3_creating
 	      N6_rename_of_directories_follows_the_rules, N7_rename_flags,
 	      N8_a_renamed_lower_directory_keeps_its_children,
 	      N9_any_bytes_make_a_name_and_markers_are_plain_in_the_upper,
+	      N9_what_lies_too_deep_to_be_recorded_is_not_changed,
 	      N10_moving_a_directory_changes_both_parents_links, N11_hard_links,
 	      N12_a_file_hides_a_directory_and_the_reverse,
 	      unlinked_names_of_every_type_that_a_client_still_holds_are_forgotten)
