@@ -168,6 +168,10 @@ int ovl_make_tmp(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *
 		r = ovl_dir_lock(t, dir);
 	if (r)
 		return r;
+	if ((r = ovl_dir_may_change(dir, false))) {
+		pthread_rwlock_unlock(&dir->lock);
+		return r;
+	}
 	struct ovl_node *n = make_node(t, ctx, dir, &m);
 	if (!n || ovl_node_insert(t, n) != n) {
 		pthread_rwlock_unlock(&dir->lock);

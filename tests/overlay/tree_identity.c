@@ -253,6 +253,7 @@ END_TEST
 START_TEST(I7_immutable_and_append_only)
 {
 	struct engine e;
+	struct vn_entry entry;
 	uint32_t flags = 0x10;
 	uint64_t node, out;
 	int result;
@@ -279,6 +280,11 @@ START_TEST(I7_immutable_and_append_only)
 	e_is(&e, "f", "fmore");
 	ck_assert_int_eq(e.fs->ops->ioctl(e.fs, &e.ctx, node, 0x1234u, NULL, 0, NULL, 0, &result), -ENOTTY);
 	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	/* nor is anything made in an immutable directory, with a name or without */
+	flags = 0x10;
+	ck_assert_int_ge(e.fs->ops->ioctl(e.fs, &e.ctx, 1, 0x40086602u, &flags, sizeof(flags), NULL, 0, &result), 0);
+	ck_assert_int_eq(e_create(&e, "g", 0644), -EPERM);
+	ck_assert_int_eq(e.fs->ops->tmpfile(e.fs, &e.ctx, 1, 0644, &entry), -EPERM);
 	engine_close(&e);
 }
 END_TEST
