@@ -242,6 +242,19 @@ int ovl_nodes_each(struct ovl_tree *t, bool (*wanted)(struct ovl_node *n),
 	return r;
 }
 
+void ovl_nodes_look(struct ovl_tree *t, void (*fn)(void *arg, struct ovl_node *n), void *arg)
+{
+	for (size_t i = 0; i < OVL_SHARDS; i++) {
+		struct ovl_shard *s = &t->shards[i];
+
+		pthread_mutex_lock(&s->lock);
+		for (size_t j = 0; j < s->nslots; j++)
+			for (struct ovl_node *n = s->slots[j]; n; n = n->next)
+				fn(arg, n);
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
 /* What one node takes; a directory that is busy right now counts without its names. */
 static void node_stats(struct ovl_node *n, struct ovl_stats *out)
 {

@@ -3,7 +3,8 @@
  * Snapshots of a tree in use. Verbs are kept out for the moment in which sizes
  * are settled and the head is sealed; no node is visited: those of the old head
  * share one object that says where their rows lie, and it takes the sealed
- * delta's id.
+ * delta's id. Only where a client outlives this server are those looked for that
+ * it holds without a name.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +14,19 @@
 #include "overlay/extents.h"
 #include "overlay/file.h"
 #include "overlay/tree.h"
+
+/*
+ * A row without a name is kept for a client that outlives this server. It is no part
+ * of what is sealed: the store takes it along to the new head, with its data file.
+ */
+static void snapshot_move_orphan(void *arg, struct ovl_node *n)
+{
+	struct ovl_tree *t = arg;
+	struct ovl_own *own = ovl_own(n);
+
+	if (own && !own->dead && !n->nlink)
+		own->home = t->head;
+}
 
 static int snapshot_seal_locked(struct ovl_tree *t, const char *name, struct vn_err *err)
 {
@@ -35,6 +49,8 @@ static int snapshot_seal_locked(struct ovl_tree *t, const char *name, struct vn_
 	t->homes = head;
 	t->head = head;
 	t->seals++;
+	if (atomic_load(&t->outliving))
+		ovl_nodes_look(t, snapshot_move_orphan, t);
 	return 0;
 }
 

@@ -475,6 +475,8 @@ uint64_t ovl_files_open(struct ovl_tree *t); /* descriptors in the cache */
 
 /* ---- node.c: all of them ---- */
 
+/* fn of each node in memory, under a lock of the table: it only looks at the node, or changes what the gate protects. */
+void ovl_nodes_look(struct ovl_tree *t, void (*fn)(void *arg, struct ovl_node *n), void *arg);
 /* fn of each node in memory that is wanted, until one fails. No lock is held for fn; gate held for writing. */
 int ovl_nodes_each(struct ovl_tree *t, bool (*wanted)(struct ovl_node *n),
 		   int (*fn)(struct ovl_tree *t, struct ovl_node *n));

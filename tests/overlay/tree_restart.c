@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../check_main.h"
+#include "base/err.h"
 #include "engine.h"
 #include "store/store.h"
 
@@ -214,6 +215,112 @@ START_TEST(unlinked_files_of_a_living_client_are_kept)
 }
 END_TEST
 
+#define BIG (300u << 10)
+
+static void snapshot(struct engine *e, const char *name)
+{
+	struct vn_err err = { 0 };
+	ck_assert_msg(!ovl_snapshot(e->tree, name, &err), "%s", vn_err_text(&err));
+}
+
+/* 'a's, with what is written at 5 by a client and "half" at 100000. */
+static void big_is(struct engine *e, uint64_t node, const char *at_5)
+{
+	static char got[BIG];
+	struct iovec iov = { got, sizeof(got) };
+	ck_assert_int_eq(e->fs->ops->read(e->fs, &e->ctx, node, 0, &iov, 1), BIG);
+	ck_assert_mem_eq(got, "aaaaa", 5);
+	ck_assert_mem_eq(got + 5, at_5, strlen(at_5));
+	ck_assert_mem_eq(got + 99999, "ahalfa", 6);
+	ck_assert_int_eq(got[BIG - 1], 'a');
+}
+
+static void big_write(struct engine *e, uint64_t node, const char *at_5)
+{
+	struct iovec iov = { (char *)at_5, strlen(at_5) };
+	ck_assert_int_eq(e->fs->ops->write(e->fs, &e->ctx, node, 5, &iov, 1, 0), iov.iov_len);
+}
+
+static void big_make(struct engine *e, const char *name)
+{
+	static char text[BIG + 1];
+	memset(text, 'a', BIG);
+	ck_assert_int_eq(e_create(e, name, 0644), 0);
+	ck_assert_int_eq(e_write(e, name, 0, text), 0);
+}
+
+/* One whose bytes are all in the head, one with some of them in a sealed delta, and each written between snapshots. */
+static void unlink_open_and_snapshot(struct engine *e, uint64_t *out)
+{
+	struct vn_err err = { 0 };
+	big_make(e, "below");
+	snapshot(e, "0");
+	big_make(e, "head");
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "below" : "head";
+		ck_assert_int_eq(e_write(e, name, 100000, "half"), 0);
+		ck_assert_int_eq(e_node(e, name, &out[i]), 0);
+		ck_assert_int_eq(e_unlink(e, name), 0);
+	}
+	snapshot(e, "1");
+	for (int i = 0; i < 2; i++) {
+		big_is(e, out[i], "aaa");
+		big_write(e, out[i], "one");
+	}
+	snapshot(e, "2");
+	for (int i = 0; i < 2; i++)
+		big_is(e, out[i], "one");
+	ck_assert_int_eq(ovl_snapshot_delete(e->tree, "1", &err), 0);
+	ck_assert_int_eq(ovl_snapshot_delete(e->tree, "0", &err), 0);
+	for (int i = 0; i < 2; i++) {
+		big_is(e, out[i], "one");
+		big_write(e, out[i], "two");
+	}
+}
+
+START_TEST(unlinked_files_of_a_living_client_outlive_snapshots)
+{
+	struct engine e;
+	uint64_t node[2];
+	int orphans = 0;
+	engine_init(&e, 1);
+	die_after(&e, unlink_open_and_snapshot, node, 2);
+	resume(&e);
+	for (int i = 0; i < 2; i++) {
+		big_is(&e, node[i], "two");
+		big_write(&e, node[i], "end"); /* what lags behind holds it from now on */
+	}
+	e.fs->ops->session_reset(e.fs, e.session);
+	ck_assert_int_eq(ovl_settle(e.tree), 0);
+	ck_assert_int_eq(store_read_orphans(ovl_store(e.tree), count_orphan, &orphans), 0);
+	ck_assert_int_eq(orphans, 0);
+	e_names(&e, "", "");
+	engine_close(&e);
+}
+END_TEST
+
+/* A server that was replaced knows what its client holds: the client's last word counts. */
+START_TEST(unlinked_files_are_let_go_of_after_a_restart)
+{
+	struct engine e;
+	uint64_t node;
+	int orphans = 0;
+	engine_init(&e, 1);
+	die_after(&e, unlink_open, &node, 1);
+	resume(&e);
+	ck_assert_int_eq(ovl_session_hold(e.session, node, 1, NULL, 0), 0);
+	ck_assert_int_eq(store_read_orphans(ovl_store(e.tree), count_orphan, &orphans), 0);
+	ck_assert_int_eq(orphans, 1);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	orphans = 0;
+	ck_assert_int_eq(ovl_settle(e.tree), 0);
+	ck_assert_int_eq(store_read_orphans(ovl_store(e.tree), count_orphan, &orphans), 0);
+	ck_assert_int_eq(orphans, 0);
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_restart", nodeids_stay_valid_over_a_kill,
 	      requests_in_flight_are_answered_again_not_done_again, appends_in_flight_are_not_appended_twice,
-	      unlinked_files_of_a_living_client_are_kept)
+	      unlinked_files_of_a_living_client_are_kept, unlinked_files_of_a_living_client_outlive_snapshots,
+	      unlinked_files_are_let_go_of_after_a_restart)
