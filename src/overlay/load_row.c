@@ -121,6 +121,13 @@ static int load_stale(struct ovl_tree *t, struct ovl_node *n, uint64_t home)
 	return 0;
 }
 
+/* A row without a name is kept for a session, which is to let go of it again. */
+static int load_orphan(struct ovl_tree *t, struct ovl_node *n)
+{
+	int r = n->nlink ? -ENOENT : store_read_orphan(t->store, n->ino, &ovl_own(n)->orphan);
+	return r == -ENOENT ? 0 : r;
+}
+
 int ovl_load_own(struct ovl_tree *t, struct ovl_node *n, const struct store_inode *row, uint64_t delta)
 {
 	struct ovl_own *own = calloc(1, sizeof(*own));
@@ -134,7 +141,8 @@ int ovl_load_own(struct ovl_tree *t, struct ovl_node *n, const struct store_inod
 	own->below = row->below;
 	atomic_store_explicit(&n->own, own, memory_order_release);
 	load_row_attr(n, row);
-	return own->home ? load_stale(t, n, delta) : -EIO;
+	int r = own->home ? load_orphan(t, n) : -EIO;
+	return r ? r : load_stale(t, n, delta);
 }
 
 /* The parent of a directory that is loaded by number only. */

@@ -51,13 +51,14 @@ static int orphan_gather(void *arg, uint64_t ino, uint64_t session)
 	return 0;
 }
 
-static void orphan_reap(struct ovl_tree *t, uint64_t ino)
+static void orphan_reap(struct ovl_tree *t, struct vn_fs_session *s, uint64_t ino)
 {
 	struct store_inode row;
 	struct ovl_op op;
 	uint64_t delta, seq;
 	struct ovl_node *n = ovl_node_find(t, ino);
-	if (n) { /* somebody else holds it; it goes with them */
+	if (n) { /* in use, if only by what lags behind: the rest goes with the last reference */
+		ovl_orphan_let_go(t, s, n);
 		ovl_node_put(t, n);
 		return;
 	}
@@ -80,6 +81,6 @@ void ovl_orphans_reap(struct ovl_tree *t, struct vn_fs_session *s)
 		return;
 	if (!store_read_orphans(t->store, orphan_gather, &o))
 		for (size_t i = 0; i < o.inos.n; i++)
-			orphan_reap(t, ((uint64_t *)o.inos.v)[i]);
+			orphan_reap(t, s, ((uint64_t *)o.inos.v)[i]);
 	free(o.inos.v);
 }

@@ -241,6 +241,20 @@ int store_read_seen(struct store *s, uint64_t ino, char **path)
 	return rc;
 }
 
+int store_read_orphan(struct store *s, uint64_t ino, uint64_t *session)
+{
+	struct read r;
+	int rc = s->has_head ? read_begin(&r, &s->order[0], READER_ORPHAN, ino) : -ENOENT;
+
+	if (rc)
+		return rc;
+	rc = read_step(&r);
+	if (rc > 0)
+		*session = (uint64_t)sqlite3_column_int64(r.st, 0);
+	read_end(&r);
+	return rc > 0 ? 0 : rc ? rc : -ENOENT;
+}
+
 int store_read_orphans(struct store *s, store_orphan_fn fn, void *arg)
 {
 	struct read_list l = { .n = 0 };

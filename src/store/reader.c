@@ -21,6 +21,7 @@ static const char *const reader_sql[READER_STMTS] = {
 			      " source, below, origin, ino FROM inode",
 	[READER_ALL_DENTRIES] = "SELECT parent, name, ino FROM dentry",
 	[READER_META] = "SELECT value FROM meta WHERE key = ?1",
+	[READER_ORPHAN] = "SELECT session FROM orphan WHERE ino = ?1",
 	[READER_ORPHANS] = "SELECT ino, session FROM orphan",
 };
 

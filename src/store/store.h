@@ -264,6 +264,7 @@ int store_read_all_seen(struct store *s, store_baseino_fn fn, void *arg); /* hea
 int store_read_seen(struct store *s, uint64_t ino, char **path);         /* head only; malloc()ed */
 typedef int (*store_orphan_fn)(void *arg, uint64_t ino, uint64_t session);
 int store_read_orphans(struct store *s, store_orphan_fn fn, void *arg);
+int store_read_orphan(struct store *s, uint64_t ino, uint64_t *session); /* who keeps this one; -ENOENT: nobody */
 
 /*
  * Every inode row and every dentry row (ino 0: whiteout) of head and sealed
