@@ -221,7 +221,8 @@ VENEER_API int veneer_session_restore(struct veneer *v, const struct veneer_sess
  * Freezes the present state under a name, while the tree is in use; copies no
  * data. What a client still has in its own cache is not in it. The name has 1 to
  * 255 bytes without '/', '@' and control characters (-EINVAL). -EEXIST: there is
- * one; -EROFS: the tree has no writable layer.
+ * one; -EROFS: the tree has no writable layer; -EBUSY: a client has files mapped
+ * for writing in its DAX window, whose stores would go on changing them.
  */
 VENEER_API int veneer_snapshot(struct veneer *v, const char *name, struct veneer_error *error);
 /*

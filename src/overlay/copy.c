@@ -216,7 +216,8 @@ ssize_t ovl_data_copy(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_n
 /* ---- mappings ---- */
 
 /* The range as one stretch of one host file, if it is that. 0: *out is filled and held; -ENXIO: it is not. Locked. */
-static int map_range(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint64_t len, struct vn_range *out)
+static int map_range(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint64_t len, bool writable,
+		     struct vn_range *out)
 {
 	const struct ovl_own *own = ovl_own(n);
 	uint64_t end = off + len < n->size ? off + len : n->size;
@@ -239,7 +240,7 @@ static int map_range(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint6
 	if (r >= 0)
 		r = run.fd >= 0 && run.end >= end && !fstat(run.fd, &st) && (uint64_t)st.st_size >= end ? 0 : -ENXIO;
 	if (!r) {
-		ovl_file_map(t, f);
+		ovl_file_map(t, f, writable);
 		*out = (struct vn_range){.fd = run.fd, .offset = off, .length = len};
 	}
 	ovl_file_put(t, f);
@@ -267,7 +268,7 @@ static int map_whole(struct ovl_tree *t, struct ovl_node *n, uint64_t off, uint6
 	if (!r && writable)
 		r = ovl_mark_written(t, NULL, n);
 	if (!r)
-		r = map_range(t, n, off, len, out);
+		r = map_range(t, n, off, len, writable, out);
 	if (!r && writable)
 		ovl_data_changed(t, n, vn_now_ns());
 	pthread_rwlock_unlock(&n->lock);
@@ -286,7 +287,7 @@ int ovl_data_map(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *
 		r = ovl_data_lock_shared(t, n);
 		if (r)
 			return r;
-		r = map_range(t, n, off, len, out);
+		r = map_range(t, n, off, len, false, out);
 		pthread_rwlock_unlock(&n->lock);
 	}
 	return r == -ENXIO ? map_whole(t, n, off, len, writable, out) : r;

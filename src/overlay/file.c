@@ -277,11 +277,12 @@ void ovl_file_adopt(struct ovl_tree *t, struct ovl_file *f, uint64_t data, int f
 
 /* ---- mappings ---- */
 
-void ovl_file_map(struct ovl_tree *t, struct ovl_file *f)
+void ovl_file_map(struct ovl_tree *t, struct ovl_file *f, bool writable)
 {
 	pthread_mutex_lock(&t->files->lock);
 	f->refs++;
 	f->maps++;
+	f->map_written = f->map_written || writable;
 	pthread_mutex_unlock(&t->files->lock);
 }
 
@@ -291,6 +292,7 @@ void ovl_file_unmap(struct ovl_tree *t, struct ovl_node *n)
 	if (n->file && n->file->maps) {
 		n->file->maps--;
 		n->file->refs--;
+		n->file->map_written = n->file->map_written && n->file->maps;
 	}
 	pthread_mutex_unlock(&t->files->lock);
 }
@@ -303,6 +305,18 @@ bool ovl_file_mapped(struct ovl_tree *t, struct ovl_node *n)
 	mapped = n->file && n->file->maps;
 	pthread_mutex_unlock(&t->files->lock);
 	return mapped;
+}
+
+bool ovl_files_map_written(struct ovl_tree *t)
+{
+	struct ovl_file *f;
+
+	pthread_mutex_lock(&t->files->lock);
+	TAILQ_FOREACH(f, &t->files->list, link)
+		if (f->map_written && !f->home)
+			break;
+	pthread_mutex_unlock(&t->files->lock);
+	return f;
 }
 
 /* ---- the cache ---- */

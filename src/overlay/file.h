@@ -54,6 +54,7 @@ struct ovl_file {
 	struct ovl_node *node; /* NULL: no longer the node's; goes with its last user */
 	unsigned refs;         /* users now */
 	unsigned maps;         /* of them: mappings of clients, which outlive a call */
+	bool map_written;      /* one of the mappings may be written through */
 	bool used;             /* since the cache last looked */
 	/* the row that it was made for */
 	uint64_t home, data, source;
@@ -104,8 +105,10 @@ void ovl_files_forget_sealed(struct ovl_tree *t);
 void ovl_file_drop(struct ovl_tree *t, struct ovl_node *n);
 
 /* A mapping keeps f open until ovl_file_unmap(). node->lock held; f in use by the caller, who still puts it. */
-void ovl_file_map(struct ovl_tree *t, struct ovl_file *f);
+void ovl_file_map(struct ovl_tree *t, struct ovl_file *f, bool writable);
 void ovl_file_unmap(struct ovl_tree *t, struct ovl_node *n);
 bool ovl_file_mapped(struct ovl_tree *t, struct ovl_node *n);
+/* Is a file of the head mapped for writing? What is written through the mapping is seen by nobody here. */
+bool ovl_files_map_written(struct ovl_tree *t);
 
 #endif

@@ -30,6 +30,9 @@ static void snapshot_move_orphan(void *arg, struct ovl_node *n)
 
 static int snapshot_seal_locked(struct ovl_tree *t, const char *name, struct vn_err *err)
 {
+	/* What goes on being written past us would change what is sealed, and be missed in the head. */
+	if (ovl_files_map_written(t))
+		return vn_err_set(err, -EBUSY, "snapshot '%s': a client has files mapped for writing (DAX): stop it first", name);
 	struct ovl_home *head = calloc(1, sizeof(*head));
 	uint64_t id;
 	if (!head)

@@ -234,6 +234,29 @@ START_TEST(files_in_use_are_read_on_when_snapshots_are_merged)
 }
 END_TEST
 
+/* Stores through a mapping would change what is sealed, and the head would never see them. */
+START_TEST(a_file_that_is_mapped_for_writing_is_not_sealed)
+{
+	struct engine e;
+	struct vn_err err = { 0 };
+	struct vn_range range;
+	uint64_t node;
+	engine_init(&e, 1);
+	lower_file(&e, 0, "f", "bytes");
+	engine_open(&e);
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_eq(e.fs->ops->map(e.fs, &e.ctx, node, 0, 5, false, &range), 0);
+	snapshot(&e, "read");
+	ck_assert_int_eq(e.fs->ops->map(e.fs, &e.ctx, node, 0, 5, true, &range), 0);
+	ck_assert_int_eq(ovl_snapshot(e.tree, "written", &err), -EBUSY);
+	e.fs->ops->unmap(e.fs, &e.ctx, node, 0, 5);
+	e.fs->ops->unmap(e.fs, &e.ctx, node, 0, 5);
+	snapshot(&e, "written");
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_close(&e);
+}
+END_TEST
+
 #define SEALED_SIZE (300u << 10)
 
 static void dead_write(struct engine *e, uint64_t node, uint64_t off, const char *text, char *model)
@@ -330,5 +353,5 @@ END_TEST
 VN_CHECK_MAIN("overlay/tree_snapshot", work_goes_on_over_a_snapshot, a_name_that_is_taken_is_refused,
 	      rollback_brings_the_state_back, rollback_under_a_client_that_cannot_be_told_is_refused,
 	      a_file_in_use_and_unlinked_lives_on_over_a_snapshot,
-	      files_in_use_are_read_on_when_snapshots_are_merged,
+	      files_in_use_are_read_on_when_snapshots_are_merged, a_file_that_is_mapped_for_writing_is_not_sealed,
 	      unlinked_files_in_use_that_read_sealed_bytes_outlive_a_merge)
