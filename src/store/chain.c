@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/chain.h"
 
+#include "store/fault.h"
 #include "store/sqlerr.h"
 #include "store/state.h"
 
@@ -218,6 +219,7 @@ int chain_write(const struct chain *c, int dirfd)
 	vn_autofree char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
+	int rc;
 
 	if (!f)
 		return -ENOMEM;
@@ -228,7 +230,8 @@ int chain_write(const struct chain *c, int dirfd)
 		fprintf(f, "sum %016" PRIx64 "\n", vn_checksum(0, text, len));
 	if (fclose(f) || !len)
 		return -ENOMEM;
-	return vn_write_file_at(dirfd, "chain", text, len, 0600);
+	rc = vn_write_file_at(dirfd, "chain", text, len, 0600);
+	return rc ? rc : fault_hit(FAULT_STEP);
 }
 
 /* ---- into an opened store ---- */

@@ -257,6 +257,19 @@ static size_t merge_chain_find(const struct chain *c, uint64_t id)
 	return i;
 }
 
+/* Has the chain been replaced, though that failed? Then it may or may not come to the disk: all three stay. */
+static bool merge_is_chained(struct merge *m)
+{
+	struct chain c;
+	bool chained;
+
+	if (chain_read(&c, m->s->dirfd))
+		return true; /* what cannot be read may be so */
+	chained = merge_chain_find(&c, m->id) < c.n;
+	chain_fini(&c);
+	return chained;
+}
+
 /* Both leave the chain, `out` takes the newer one's name: the moment of truth. */
 static int merge_commit(struct merge *m)
 {
@@ -276,8 +289,10 @@ static int merge_commit(struct merge *m)
 	}
 	if (!rc)
 		rc = chain_alias(&c, m->new->id, m->id);
-	if (!rc)
-		rc = chain_write(&c, m->s->dirfd);
+	if (!rc && (rc = chain_write(&c, m->s->dirfd)) && merge_is_chained(m)) {
+		m->chained = true;
+		store_fail(m->s, rc, "replacing the chain of snapshots");
+	}
 	chain_fini(&c);
 	return rc;
 }
@@ -321,7 +336,7 @@ static int merge_pair(struct store *s, size_t at)
 		rc = merge_adopt(&m);
 		if (rc)
 			store_fail(s, rc, "taking up the merged snapshot");
-	} else if (m.id) {
+	} else if (m.id && !m.chained) {
 		head_discard(s->dirfd, m.id);
 	}
 	if (!rc && !(rc = fault_hit(FAULT_STEP))) {

@@ -14,6 +14,7 @@ struct merge {
 	uint64_t id;
 	char path[PATH_MAX];
 	int fd, datafd;
+	bool chained; /* the chain names `out`, though replacing it failed */
 	struct writer w; /* on the index of `out`, `old` attached */
 };
 

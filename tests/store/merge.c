@@ -456,26 +456,38 @@ START_TEST(snapshot_that_is_not_there_or_not_ours_is_refused)
 }
 END_TEST
 
+static void some_snapshots(struct model *m, int n)
+{
+	struct store_inode root = help_dir(1, "");
+	struct store_change c;
+
+	srand(7);
+	store_change_init(&c);
+	store_change_inode(&c, &root);
+	help_commit(m->s, &c);
+	for (int i = 0; i < n; i++) {
+		for (int k = 0; k < 8; k++)
+			op_random(m);
+		op_seal(m);
+	}
+}
+
+/* The one in the middle, "s1", is not among those whose states are compared: it is to go. */
+static void three_snapshots(struct model *m)
+{
+	some_snapshots(m, 3);
+	memmove(m->snapshots + 1, m->snapshots + 2, 16);
+	m->nsnapshots = 2;
+}
+
 START_TEST(delete_dies_at_every_step_and_is_before_or_after)
 {
 	for (unsigned n = 1;; n++) {
 		struct model m = { .s = help_open("u") };
-		struct store_inode root = help_dir(1, "");
-		struct store_change c;
 		char *had, *has;
 		int status;
 
-		srand(7);
-		store_change_init(&c);
-		store_change_inode(&c, &root);
-		help_commit(m.s, &c);
-		for (int i = 0; i < 3; i++) {
-			for (int k = 0; k < 8; k++)
-				op_random(&m);
-			op_seal(&m);
-		}
-		memmove(m.snapshots + 1, m.snapshots + 2, 16);
-		m.nsnapshots = 2;
+		three_snapshots(&m);
 		had = whole(&m);
 		help_close(m.s);
 		if (!fork()) {
@@ -498,6 +510,32 @@ START_TEST(delete_dies_at_every_step_and_is_before_or_after)
 		help_close(m.s);
 		fresh();
 		if (!status)
+			break;
+	}
+}
+END_TEST
+
+START_TEST(delete_that_fails_at_any_step_leaves_all_states)
+{
+	for (unsigned n = 1;; n++) {
+		struct model m = { .s = help_open("u") };
+		char *had, *has;
+		int rc;
+
+		three_snapshots(&m);
+		had = whole(&m);
+		fault_arm(FAULT_STEP, n, EIO, false);
+		rc = store_snapshot_delete(m.s, "s1", NULL);
+		fault_disarm_all();
+		store_close(m.s);
+		m.s = help_open("u");
+		has = whole(&m);
+		ck_assert_str_eq(had, has);
+		free(had);
+		free(has);
+		help_close(m.s);
+		fresh();
+		if (!rc)
 			break;
 	}
 }
@@ -562,4 +600,4 @@ END_TEST
 
 VN_CHECK_MAIN("store/merge", deleting_any_snapshot_leaves_all_other_states,
 	      snapshot_that_is_not_there_or_not_ours_is_refused, delete_dies_at_every_step_and_is_before_or_after,
-	      merged_data_file_reaches_over_holes_at_the_end_of_its_extents)
+	      delete_that_fails_at_any_step_leaves_all_states, merged_data_file_reaches_over_holes_at_the_end_of_its_extents)
