@@ -99,8 +99,7 @@ static bool snapshot_node_sealed(struct ovl_node *n)
 {
 	const struct ovl_own *own = ovl_own(n);
 
-	return own && !own->dead && own->home->id && ovl_has_bytes(n) &&
-	       (own->state == STORE_PARTIAL || own->state == STORE_BELOW);
+	return own && !own->dead && own->home->id && ovl_has_bytes(n) && own->state != STORE_NONE;
 }
 
 static int snapshot_node_reread(struct ovl_tree *t, struct ovl_node *n)

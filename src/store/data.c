@@ -61,15 +61,24 @@ int data_open(int datafd, uint64_t number, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-int data_link(int fromfd, int tofd, uint64_t number)
+int data_link(int fromfd, uint64_t number, int tofd, uint64_t as)
 {
-	char path[DATA_PATH];
-	int rc = data_mkdir(tofd, number);
+	char path[DATA_PATH], to[DATA_PATH];
+	int rc = data_mkdir(tofd, as);
 
 	data_path(path, number);
-	if (!rc && linkat(fromfd, path, tofd, path, 0) < 0 && errno != EEXIST)
+	data_path(to, as);
+	if (!rc && linkat(fromfd, path, tofd, to, 0) < 0)
 		rc = -errno;
 	return rc;
+}
+
+bool data_exists(int datafd, uint64_t number)
+{
+	char path[DATA_PATH];
+
+	data_path(path, number);
+	return faccessat(datafd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int data_unlink(int datafd, uint64_t number)

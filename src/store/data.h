@@ -14,8 +14,9 @@
 int data_create(int datafd, uint64_t number);
 /* flags of open(2). Returns the fd. */
 int data_open(int datafd, uint64_t number, int flags);
-/* A second name for a data file in another data directory of the same file system. 0 also when it has one. */
-int data_link(int fromfd, int tofd, uint64_t number);
+/* A second name for a data file in another data directory of the same file system. -EEXIST: it is taken. */
+int data_link(int fromfd, uint64_t number, int tofd, uint64_t as);
+bool data_exists(int datafd, uint64_t number);
 /* 0 also when it is not there. */
 int data_unlink(int datafd, uint64_t number);
 /* Flushes one data file by number; 0 also when it is not there. */

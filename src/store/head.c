@@ -257,6 +257,14 @@ int head_recover(int dirfd, const char *path, struct vn_err *err)
 
 /* ---- preparing ---- */
 
+/* 0 also when it is there. */
+static int head_link(int oldfd, int newfd, uint64_t number)
+{
+	int rc = data_link(oldfd, number, newfd, number);
+
+	return rc == -EEXIST ? 0 : rc;
+}
+
 /* Links the data files of orphans into the new head's data directory. */
 static int head_link_orphans(int oldfd, int newfd, sqlite3 *db)
 {
@@ -264,7 +272,7 @@ static int head_link_orphans(int oldfd, int newfd, sqlite3 *db)
 	int rc = schema_prepare(db, "SELECT data FROM inode WHERE data > 0", &st);
 
 	while (!rc && sqlite3_step(st) == SQLITE_ROW)
-		rc = data_link(oldfd, newfd, (uint64_t)sqlite3_column_int64(st, 0));
+		rc = head_link(oldfd, newfd, (uint64_t)sqlite3_column_int64(st, 0));
 	sqlite3_finalize(st);
 	return rc;
 }

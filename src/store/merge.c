@@ -172,6 +172,25 @@ static int merge_rows(struct merge *m)
 
 /* ---- rows of both sides ---- */
 
+/* Links the data file of a row that stays as it is. */
+static int merge_take_row(struct merge *m, const struct delta *from, uint64_t ino, uint64_t number)
+{
+	uint64_t as = number;
+	sqlite3_stmt *st = NULL;
+	int rc = merge_take(m, from, &as);
+
+	if (rc || as == number)
+		return rc;
+	rc = schema_prepare(m->w.db, "UPDATE main.inode SET data = ?2 WHERE ino = ?1", &st);
+	if (!rc) {
+		sqlite3_bind_int64(st, 1, (sqlite3_int64)ino);
+		sqlite3_bind_int64(st, 2, (sqlite3_int64)as);
+		rc = sqlerr_errno(sqlite3_step(st), m->w.db);
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
 static int merge_both_one(struct merge *m, uint64_t ino)
 {
 	struct store_inode row = { .ino = 0 }, old = { .ino = 0 };
@@ -183,7 +202,7 @@ static int merge_both_one(struct merge *m, uint64_t ino)
 	    store_delta(m->s, row.source) == m->old)
 		rc = merge_fold(m, &row, &old);
 	else if (!rc && row.data)
-		rc = data_link(m->new->datafd, m->datafd, row.data);
+		rc = merge_take_row(m, m->new, ino, row.data);
 	free((char *)row.origin);
 	free((char *)old.origin);
 	return rc;
@@ -200,13 +219,13 @@ static int merge_both(struct merge *m)
 	return rc;
 }
 
-static int merge_link(struct merge *m, int fromfd, const char *sql)
+static int merge_link(struct merge *m, const struct delta *from, const char *sql)
 {
 	sqlite3_stmt *st = NULL;
 	int rc = schema_prepare(m->w.db, sql, &st);
 
 	while (!rc && sqlite3_step(st) == SQLITE_ROW)
-		rc = data_link(fromfd, m->datafd, (uint64_t)sqlite3_column_int64(st, 0));
+		rc = merge_take_row(m, from, (uint64_t)sqlite3_column_int64(st, 0), (uint64_t)sqlite3_column_int64(st, 1));
 	sqlite3_finalize(st);
 	return rc;
 }
@@ -220,10 +239,10 @@ static int merge_contents(struct merge *m)
 	if (!rc)
 		rc = merge_both(m);
 	if (!rc)
-		rc = merge_link(m, m->old->datafd, "SELECT data FROM main.inode WHERE data > 0 AND ino IN (SELECT ino FROM only)");
+		rc = merge_link(m, m->old, "SELECT ino, data FROM main.inode WHERE data > 0 AND ino IN (SELECT ino FROM only)");
 	if (!rc)
-		rc = merge_link(m, m->new->datafd, "SELECT data FROM main.inode WHERE data > 0 AND ino NOT IN"
-						   " (SELECT ino FROM only) AND ino NOT IN (SELECT ino FROM both)");
+		rc = merge_link(m, m->new, "SELECT ino, data FROM main.inode WHERE data > 0 AND ino NOT IN"
+					   " (SELECT ino FROM only) AND ino NOT IN (SELECT ino FROM both)");
 	return rc;
 }
 

@@ -19,6 +19,11 @@ struct merge {
 };
 
 /*
+ * Links a data file of `from` into `out`. A copied fork has deltas of several uppers,
+ * which may have used the same number: then *number is another one there.
+ */
+int merge_take(struct merge *m, const struct delta *from, uint64_t *number);
+/*
  * Folds the row and extents of `old` into those of `new`, in the index and the
  * data directory of `out`. row is changed to what was written.
  */

@@ -123,6 +123,34 @@ static int merge_reach(int to, const struct merge_extents *over, const struct me
 	return (uint64_t)st.st_size < end && ftruncate(to, (off_t)end) < 0 ? -errno : 0;
 }
 
+/* ---- data files ---- */
+
+/* A number that no file of either has: those of an upper that was copied may be ahead of ours. */
+static int merge_number(struct merge *m, uint64_t *number)
+{
+	do {
+		*number = numbers_next(m->s, &m->s->datas);
+		if (!*number)
+			return -ENOSPC;
+	} while (data_exists(m->old->datafd, *number) || data_exists(m->new->datafd, *number));
+	return 0;
+}
+
+int merge_take(struct merge *m, const struct delta *from, uint64_t *number)
+{
+	uint64_t as = *number;
+	int rc = data_link(from->datafd, *number, m->datafd, as);
+
+	if (rc == -EEXIST) {
+		rc = merge_number(m, &as);
+		if (!rc)
+			rc = data_link(from->datafd, *number, m->datafd, as);
+	}
+	if (!rc)
+		*number = as;
+	return rc;
+}
+
 /* A data file with the bytes of both; linked where only one of them has any. */
 static int merge_data(struct merge *m, struct store_inode *row, const struct store_inode *old,
 		      const struct merge_extents *over, const struct merge_extents *gaps)
@@ -138,10 +166,10 @@ static int merge_data(struct merge *m, struct store_inode *row, const struct sto
 			row->data = 0;
 			return 0;
 		}
-		return data_link(gaps->data ? m->old->datafd : m->new->datafd, m->datafd, row->data);
+		return merge_take(m, gaps->data ? m->old : m->new, &row->data);
 	}
-	number = numbers_next(m->s, &m->s->datas);
-	to = number ? data_create(m->datafd, number) : -ENOSPC;
+	rc = merge_number(m, &number);
+	to = rc ? rc : data_create(m->datafd, number);
 	if (to < 0)
 		return to;
 	rc = merge_copy_extents(m->new->datafd, row->data, over, to);

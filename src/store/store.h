@@ -333,7 +333,8 @@ int store_rollback(struct store *s, const char *name, struct vn_err *err);
  * Deletes a snapshot: what it holds is merged with the next newer one; the newest
  * loses its name only, and is merged when there is a newer one. The state of the
  * tree and of all other snapshots stays. The caller has stopped all verbs; delta
- * ids that it holds stay valid. -ENOENT, -EBUSY (another upper's).
+ * ids that it holds stay valid, rows of sealed deltas it has to read anew. -ENOENT,
+ * -EBUSY (another upper's).
  */
 int store_snapshot_delete(struct store *s, const char *name, struct vn_err *err);
 /*

@@ -541,6 +541,38 @@ START_TEST(delete_that_fails_at_any_step_leaves_all_states)
 }
 END_TEST
 
+/* Its numbers are not those of what it copied. */
+START_TEST(copied_fork_merges_what_it_copied)
+{
+	struct model m = { .s = help_open("u") };
+	struct store_fork f = { .copy = true, .snapshot = "s0" };
+	struct vn_err err = { 0 };
+	char origin[4096], dir[4096], *had, *has;
+
+	help_close(m.s);
+	m.s = help_open("u"); /* as the fork, which is opened once while it is made */
+	some_snapshots(&m, 1);
+	help_close(m.s);
+	f.origin = strcpy(origin, help_path("u"));
+	f.dir = strcpy(dir, help_path("f"));
+	ck_assert_msg(!store_fork(&f, &err), "%s", vn_err_text(&err));
+	fresh();
+	ck_assert_int_eq(rename(dir, origin), 0);
+	m.s = help_open("u");
+	for (int i = 0; i < 20; i++)
+		op_random(&m);
+	m.nsnapshots = 0; /* "s0" is to go */
+	op_seal(&m);
+	had = whole(&m);
+	ck_assert_int_eq(store_snapshot_delete(m.s, "s0", NULL), 0);
+	has = whole(&m);
+	ck_assert_str_eq(had, has);
+	free(had);
+	free(has);
+	help_close(m.s);
+}
+END_TEST
+
 /* ---- holes ---- */
 
 #define HOLED (UINT64_C(64) << 10)
@@ -600,4 +632,4 @@ END_TEST
 
 VN_CHECK_MAIN("store/merge", deleting_any_snapshot_leaves_all_other_states,
 	      snapshot_that_is_not_there_or_not_ours_is_refused, delete_dies_at_every_step_and_is_before_or_after,
-	      delete_that_fails_at_any_step_leaves_all_states, merged_data_file_reaches_over_holes_at_the_end_of_its_extents)
+	      delete_that_fails_at_any_step_leaves_all_states, copied_fork_merges_what_it_copied, merged_data_file_reaches_over_holes_at_the_end_of_its_extents)
