@@ -19,6 +19,7 @@ libstore_la_SOURCES = \
 	src/store/layout.c \
 	src/store/merge.c src/store/merge.h \
 	src/store/merge_bytes.c \
+	src/store/merge_dead.c \
 	src/store/numbers.c \
 	src/store/open.c \
 	src/store/parents.c \

@@ -75,69 +75,6 @@ static int merge_open(struct merge *m)
 
 /* ---- rows of one side only ---- */
 
-/* Does any delta but the two know this inode? Then its row is not dead. */
-static int merge_known_elsewhere(struct merge *m, uint64_t ino)
-{
-	struct store *s = m->s;
-
-	for (size_t i = 0; i < s->norder; i++) {
-		struct reader_conn conn;
-		sqlite3_stmt *st = NULL;
-		bool found = false;
-		int rc;
-
-		if (&s->order[i] == m->old || &s->order[i] == m->new)
-			continue;
-		rc = reader_get(s->order[i].reader, &conn);
-		if (rc)
-			return rc;
-		rc = sqlerr_errno(sqlite3_prepare_v2(conn.db, "SELECT 1 FROM inode WHERE ino = ?1 UNION ALL SELECT 1"
-							      " FROM dentry WHERE ino = ?1 AND ino > 0",
-						     -1, &st, NULL), conn.db);
-		if (!rc) {
-			sqlite3_bind_int64(st, 1, (sqlite3_int64)ino);
-			found = sqlite3_step(st) == SQLITE_ROW;
-		}
-		sqlite3_finalize(st);
-		reader_put(s->order[i].reader, &conn);
-		if (rc || found)
-			return rc ? rc : 1;
-	}
-	return 0;
-}
-
-/*
- * Objects whose every name was in `old` and went in `new`. `new` may have a row
- * of one when it is a merged delta itself: the name was in a delta below it.
- */
-static int merge_find_dead(struct merge *m)
-{
-	sqlite3 *db = m->w.db;
-	sqlite3_stmt *find = NULL, *note = NULL;
-	int rc = schema_exec(db, "CREATE TEMP TABLE dead(ino INTEGER PRIMARY KEY)");
-
-	if (!rc)
-		rc = schema_prepare(db, "SELECT ino FROM (SELECT ino FROM old.inode UNION SELECT ino FROM main.inode)"
-					" WHERE ino IN (SELECT ino FROM old.dentry WHERE ino > 0) AND ino NOT IN"
-					" (SELECT ino FROM main.dentry WHERE ino > 0)", &find);
-	if (!rc)
-		rc = schema_prepare(db, "INSERT INTO dead VALUES(?1)", &note);
-	while (!rc && sqlite3_step(find) == SQLITE_ROW) {
-		int known = merge_known_elsewhere(m, (uint64_t)sqlite3_column_int64(find, 0));
-
-		if (known < 0)
-			rc = known;
-		if (known)
-			continue;
-		sqlite3_bind_int64(note, 1, sqlite3_column_int64(find, 0));
-		rc = sqlerr_errno(sqlite3_step(note), db);
-		sqlite3_reset(note);
-	}
-	sqlite3_finalize(find);
-	sqlite3_finalize(note);
-	return rc;
-}
-
 static int merge_rows(struct merge *m)
 {
 	sqlite3 *db = m->w.db;
@@ -165,9 +102,7 @@ static int merge_rows(struct merge *m)
 		"INSERT INTO main.inode SELECT * FROM old.inode WHERE ino IN (SELECT ino FROM only);"
 		"INSERT INTO main.extent SELECT * FROM old.extent WHERE ino IN (SELECT ino FROM only);"
 		"INSERT OR IGNORE INTO main.symlink SELECT * FROM old.symlink WHERE ino NOT IN (SELECT ino FROM dead);"
-		"INSERT OR IGNORE INTO main.baseino SELECT * FROM old.baseino;"
-		/* Names in directories that are gone mean nothing any more. */
-		"DELETE FROM main.dentry WHERE parent IN (SELECT ino FROM dead)");
+		"INSERT OR IGNORE INTO main.baseino SELECT * FROM old.baseino");
 }
 
 /* ---- rows of both sides ---- */

@@ -19,6 +19,11 @@ struct merge {
 };
 
 /*
+ * With the names of both in `out`: drops those in directories that are gone, and makes
+ * the temporary table `dead` of the inodes whose rows nobody needs.
+ */
+int merge_find_dead(struct merge *m);
+/*
  * Links a data file of `from` into `out`. A copied fork has deltas of several uppers,
  * which may have used the same number: then *number is another one there.
  */

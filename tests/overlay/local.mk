@@ -12,6 +12,7 @@ overlay_tests = \
 	tests/overlay/refs \
 	tests/overlay/run \
 	tests/overlay/tree_identity \
+	tests/overlay/tree_merge \
 	tests/overlay/tree_names \
 	tests/overlay/tree_restart \
 	tests/overlay/tree_snapshot \
@@ -52,6 +53,9 @@ tests_overlay_run_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_identity_SOURCES = tests/overlay/tree_identity.c $(engine_sources)
 tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_merge_SOURCES = tests/overlay/tree_merge.c $(engine_sources)
+tests_overlay_tree_merge_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_names_SOURCES = tests/overlay/tree_names.c $(engine_sources)
 tests_overlay_tree_names_LDADD = $(test_libs) $(overlay_libs)
