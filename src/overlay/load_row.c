@@ -141,6 +141,8 @@ int ovl_load_own(struct ovl_tree *t, struct ovl_node *n, const struct store_inod
 	own->below = row->below;
 	atomic_store_explicit(&n->own, own, memory_order_release);
 	load_row_attr(n, row);
+	if (!row->nlink)
+		atomic_store(&t->nameless, true);
 	int r = own->home ? load_orphan(t, n) : -EIO;
 	return r ? r : load_stale(t, n, delta);
 }

@@ -181,6 +181,7 @@ int ovl_make_tmp(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node *
 	}
 	/* No row until it gets a name: after a crash nobody could reach it. */
 	ovl_own(n)->dead = true;
+	atomic_store(&t->nameless, true);
 	n->nlink = 0;
 	atomic_fetch_or(&n->flags, OVL_NODE_TMP);
 	ovl_op_begin(&op, t, ctx);

@@ -27,6 +27,7 @@ static int unlink_own(struct ovl_tree *t, struct ovl_node *n)
 		return -ENOMEM;
 	own->home = t->head;
 	own->dead = true;
+	atomic_store(&t->nameless, true);
 	if (S_ISREG(n->mode) && n->size) {
 		own->state = STORE_BELOW;
 		own->below = n->size;
@@ -117,6 +118,8 @@ void ovl_unlinked(struct ovl_tree *t, const struct vn_ctx *ctx, struct ovl_node 
 	bool last = !row->nlink && !own->dead;
 	uint64_t holder = last ? ovl_session_outliving(t, n) : 0;
 	ovl_node_apply(t, n, row, last && !holder ? 0 : own->dead ? 0 : seq, true);
+	if (last)
+		atomic_store(&t->nameless, true);
 	if (last && holder)
 		own->orphan = holder;
 	else if (last)

@@ -1,59 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Snapshots of a tree in use. Verbs are kept out for the moment in which sizes
- * are settled and the head is sealed; no node is visited: those of the old head
+ * are settled and the head is sealed; nodes stay as they are: those of the old head
  * share one object that says where their rows lie, and it takes the sealed
- * delta's id. Only where a client outlives this server are those looked for that
- * it holds without a name.
+ * delta's id. Only what has no name, but is in use, is looked for: it is no part of
+ * what is sealed and goes along to the new head, with its data file.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/scope.h"
+#include "base/vec.h"
 #include "overlay/copyup.h"
 #include "overlay/extents.h"
 #include "overlay/file.h"
 #include "overlay/tree.h"
 
-/*
- * A row without a name is kept for a client that outlives this server. It is no part
- * of what is sealed: the store takes it along to the new head, with its data file.
- */
-static void snapshot_move_orphan(void *arg, struct ovl_node *n)
-{
-	struct ovl_tree *t = arg;
-	struct ovl_own *own = ovl_own(n);
+/* What is in use without a name. The rows of clients that outlive this server are the store's affair. */
+struct snapshot_nameless {
+	struct ovl_home *from, *to;
+	size_t n;
+	struct vn_vec numbers; /* uint64_t: data files that no row names */
+	bool failed;
+};
 
-	if (own && !own->dead && !n->nlink)
-		own->home = t->head;
+static bool snapshot_is_nameless(const struct snapshot_nameless *l, struct ovl_node *n)
+{
+	const struct ovl_own *own = ovl_own(n);
+
+	return own && own->home == l->from && (own->dead || !n->nlink);
+}
+
+static void snapshot_find_nameless(void *arg, struct ovl_node *n)
+{
+	struct snapshot_nameless *l = arg;
+	const struct ovl_own *own = ovl_own(n);
+	uint64_t *number;
+
+	if (!snapshot_is_nameless(l, n))
+		return;
+	l->n++;
+	if (!own->dead || !own->data || !ovl_has_bytes(n))
+		return;
+	number = vn_vec_add(&l->numbers, 1, sizeof(*number));
+	if (number)
+		*number = own->data;
+	else
+		l->failed = true;
+}
+
+static void snapshot_move_nameless(void *arg, struct ovl_node *n)
+{
+	const struct snapshot_nameless *l = arg;
+
+	if (snapshot_is_nameless(l, n))
+		ovl_own(n)->home = l->to;
+}
+
+static int snapshot_seal_store(struct ovl_tree *t, const char *name, struct snapshot_nameless *l, struct vn_err *err)
+{
+	uint64_t id;
+	int r = ovl_settle_written(t);
+
+	if (r)
+		return vn_err_sys(err, r, "snapshot '%s': what was written cannot be settled", name);
+	if (atomic_load(&t->nameless))
+		ovl_nodes_look(t, snapshot_find_nameless, l);
+	if (l->failed)
+		return vn_err_set(err, -ENOMEM, "snapshot '%s': out of memory", name);
+	r = store_seal_in_use(t->store, name, l->numbers.v, l->numbers.n, &id, err);
+	if (!r)
+		l->from->id = id;
+	return r;
 }
 
 static int snapshot_seal_locked(struct ovl_tree *t, const char *name, struct vn_err *err)
 {
+	struct snapshot_nameless l = { .from = t->head };
+	int r;
+
 	/* What goes on being written past us would change what is sealed, and be missed in the head. */
 	if (ovl_files_map_written(t))
 		return vn_err_set(err, -EBUSY, "snapshot '%s': a client has files mapped for writing (DAX): stop it first", name);
-	struct ovl_home *head = calloc(1, sizeof(*head));
-	uint64_t id;
-	if (!head)
+	l.to = calloc(1, sizeof(*l.to));
+	if (!l.to)
 		return vn_err_set(err, -ENOMEM, "snapshot '%s': out of memory", name);
-	int r = ovl_settle_written(t);
+	r = snapshot_seal_store(t, name, &l, err);
+	free(l.numbers.v);
 	if (r) {
-		free(head);
-		return vn_err_sys(err, r, "snapshot '%s': what was written cannot be settled", name);
-	}
-	r = store_seal(t->store, name, &id, err);
-	if (r) {
-		free(head);
+		free(l.to);
 		return r;
 	}
-	t->head->id = id;
-	head->next = t->homes;
-	t->homes = head;
-	t->head = head;
+	if (l.n)
+		ovl_nodes_look(t, snapshot_move_nameless, &l);
+	else
+		atomic_store(&t->nameless, false);
+	l.to->next = t->homes;
+	t->homes = t->head = l.to;
 	t->seals++;
-	if (atomic_load(&t->outliving))
-		ovl_nodes_look(t, snapshot_move_orphan, t);
 	return 0;
 }
 
@@ -76,22 +121,15 @@ static bool snapshot_node_dead(struct ovl_node *n)
 {
 	const struct ovl_own *own = ovl_own(n);
 
-	if (!own || !own->dead || !ovl_has_bytes(n))
-		return false;
-	if (own->data && own->home->id)
-		return true;
-	return own->source && (own->state == STORE_PARTIAL || own->state == STORE_BELOW);
+	return own && own->dead && own->source && ovl_has_bytes(n) &&
+	       (own->state == STORE_PARTIAL || own->state == STORE_BELOW);
 }
 
-static int snapshot_node_bring(struct ovl_tree *t, struct ovl_node *n)
+static int snapshot_node_whole(struct ovl_tree *t, struct ovl_node *n)
 {
-	int r = ovl_touch(t, n);
+	vn_autounlock_rw pthread_rwlock_t *held = vn_lock_wr(&n->lock);
 
-	pthread_rwlock_wrlock(&n->lock);
-	if (!r && ovl_own(n)->source)
-		r = ovl_copyup_whole(t, n);
-	pthread_rwlock_unlock(&n->lock);
-	return r;
+	return ovl_copyup_whole(t, n);
 }
 
 /* A node whose row a merge may have given another data file. */
@@ -130,7 +168,7 @@ int ovl_snapshot_delete(struct ovl_tree *t, const char *name, struct vn_err *err
 	if (!t->store || t->readonly)
 		return vn_err_set(err, -EROFS, "snapshot '%s': the tree has no writable layer", name);
 	pthread_rwlock_wrlock(&t->gate);
-	int r = ovl_nodes_each(t, snapshot_node_dead, snapshot_node_bring);
+	int r = ovl_nodes_each(t, snapshot_node_dead, snapshot_node_whole);
 	if (r)
 		vn_err_sys(err, r, "snapshot '%s': unlinked files that are in use cannot be kept", name);
 	else

@@ -168,59 +168,6 @@ static int touch_sealed(struct ovl_tree *t, struct ovl_node *n)
 	return r;
 }
 
-/* Copies all bytes of a file without a row into a new data file of the head. */
-static int touch_dead_bytes(struct ovl_tree *t, struct ovl_node *n, uint64_t *number)
-{
-	struct ovl_file *f = NULL;
-	struct ovl_run run;
-	vn_autoclose int fd = -1;
-	int r = store_data_new(t->store, number, &fd);
-	if (r)
-		return r;
-	if (ovl_own(n)->state == STORE_PARTIAL)
-		r = ovl_copyup_load(t, n);
-	if (!r)
-		r = ovl_file_get(t, n, ovl_own(n)->state != STORE_FULL, &f);
-	for (uint64_t pos = 0; !r && pos < n->size; pos = run.end) {
-		r = ovl_run_at(t, n, f, pos, &run);
-		if (!r && run.fd >= 0)
-			r = ovl_run_copy(&run, fd, pos);
-	}
-	if (!r && ftruncate(fd, (off_t)n->size))
-		r = -errno;
-	ovl_file_put(t, f);
-	if (r)
-		store_data_abandon(t->store, *number);
-	return r;
-}
-
-/*
- * Unlinked but in use when the head was sealed: the sealed delta knows nothing
- * of it, so its bytes move on to the head that is written now.
- */
-static int touch_dead(struct ovl_tree *t, struct ovl_node *n)
-{
-	struct ovl_own *own = ovl_own(n);
-	uint64_t number = 0;
-	int r = 0;
-	pthread_rwlock_wrlock(&n->lock);
-	bool bytes = own->home != t->head && S_ISREG(n->mode) && own->data;
-	if (bytes)
-		r = touch_dead_bytes(t, n, &number);
-	if (!r && bytes) {
-		ovl_file_drop(t, n);
-		ovl_extents_free(own->extents);
-		own->extents = NULL;
-		own->state = STORE_FULL;
-		own->data = number;
-		own->source = own->below = 0;
-	}
-	if (!r)
-		own->home = t->head;
-	pthread_rwlock_unlock(&n->lock);
-	return r;
-}
-
 int ovl_touch(struct ovl_tree *t, struct ovl_node *n)
 {
 	struct ovl_own *own = ovl_own(n);
@@ -231,6 +178,6 @@ int ovl_touch(struct ovl_tree *t, struct ovl_node *n)
 	if (own && own->home == t->head)
 		return 0;
 	if (own)
-		return own->dead ? touch_dead(t, n) : touch_sealed(t, n);
+		return touch_sealed(t, n);
 	return touch_base(t, n);
 }

@@ -73,7 +73,8 @@ struct ovl_xattrs;  /* xattr.h: a node's own attributes in memory */
 /*
  * Which delta a row lies in. One object per delta, shared by its nodes: when the
  * head is sealed its object takes the sealed delta's id and the tree gets a new
- * head object, so no node has to be visited.
+ * head object, so no node has to be visited but those without a name, which stay
+ * with the head.
  */
 struct ovl_home {
 	uint64_t id; /* 0: the head */
@@ -174,6 +175,7 @@ struct ovl_tree {
 	uint64_t epoch;              /* of nodeids */
 	struct ovl_home *head, *homes;
 	unsigned seals;              /* of the head since the tree was opened; under the gate */
+	atomic_bool nameless;        /* some node may have lost its last name: a seal looks for such */
 	pthread_rwlock_t gate;
 	pthread_mutex_t topology;
 	struct ovl_node *root;       /* a reference */

@@ -107,6 +107,20 @@ static int head_roll_moves(int dirfd, const struct head_place *p)
 	return rc;
 }
 
+/* Data files without rows that went along. */
+static int head_strip_in_use(sqlite3 *db, int datafd)
+{
+	vn_autofree char *text = NULL;
+	int rc = meta_get_text(db, HEAD_IN_USE, &text);
+	char *save = NULL;
+
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	for (char *p = strtok_r(text, " ", &save); !rc && p; p = strtok_r(NULL, " ", &save))
+		rc = data_unlink(datafd, strtoull(p, NULL, 10));
+	return rc;
+}
+
 /* Rows of objects that went along with the new head, and their data files, leave the sealed one. */
 static int head_strip(int dirfd, const char *path, const struct head_place *p)
 {
@@ -118,6 +132,8 @@ static int head_strip(int dirfd, const char *path, const struct head_place *p)
 	snprintf(dir, sizeof(dir), "%s/%s", path, p->dir);
 	rc = schema_open(dir, SCHEMA_WRITE, &db);
 	datafd = rc ? -1 : openat(dirfd, p->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!rc && datafd >= 0)
+		rc = head_strip_in_use(db, datafd);
 	if (!rc)
 		rc = schema_prepare(db, "SELECT data FROM inode WHERE data > 0 AND ino IN (SELECT ino FROM orphan)", &st);
 	while (!rc && sqlite3_step(st) == SQLITE_ROW && datafd >= 0)
@@ -130,7 +146,7 @@ static int head_strip(int dirfd, const char *path, const struct head_place *p)
 				     "DELETE FROM extent WHERE ino IN (SELECT ino FROM orphan);"
 				     "DELETE FROM dentry WHERE parent IN (SELECT ino FROM orphan);"
 				     "DELETE FROM inode WHERE ino IN (SELECT ino FROM orphan);"
-				     "DELETE FROM orphan; DELETE FROM seen;"
+				     "DELETE FROM orphan; DELETE FROM seen; DELETE FROM meta WHERE key = '" HEAD_IN_USE "';"
 				     "REPLACE INTO meta VALUES('clean', 1), ('volatile', 0);"
 				     "COMMIT");
 	sqlite3_close(db);
@@ -304,7 +320,17 @@ static int head_copy_rows(struct store *s, sqlite3 *db, bool keep)
 	return rc;
 }
 
-static int head_prepare_index(struct store *s, const struct index_facts *facts, int nextfd, int newfd, bool keep)
+static int head_link_in_use(int oldfd, int newfd, const struct head_keep *keep)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < keep->n; i++)
+		rc = head_link(oldfd, newfd, keep->numbers[i]);
+	return rc;
+}
+
+static int head_prepare_index(struct store *s, const struct index_facts *facts, int nextfd, int newfd,
+			      const struct head_keep *keep)
 {
 	char dir[PATH_MAX];
 	sqlite3 *db = NULL;
@@ -316,9 +342,11 @@ static int head_prepare_index(struct store *s, const struct index_facts *facts, 
 	if (!rc)
 		rc = index_create(db, facts);
 	if (!rc)
-		rc = head_copy_rows(s, db, keep);
+		rc = head_copy_rows(s, db, keep != NULL);
 	if (!rc && keep)
 		rc = head_link_orphans(s->order[0].datafd, newfd, db);
+	if (!rc && keep)
+		rc = head_link_in_use(s->order[0].datafd, newfd, keep);
 	/* At rest, so that its log does not have to be moved too. */
 	if (!rc)
 		rc = schema_exec(db, "PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)");
@@ -328,7 +356,7 @@ static int head_prepare_index(struct store *s, const struct index_facts *facts, 
 	return rc;
 }
 
-int head_prepare(struct store *s, struct index_facts *facts, bool keep)
+int head_prepare(struct store *s, struct index_facts *facts, const struct head_keep *keep)
 {
 	vn_autoclose int nextfd = -1;
 	vn_autoclose int newfd = -1;
@@ -438,6 +466,8 @@ int head_begin(struct store *s, struct vn_err *err)
 	stock_stop(s); /* it may wait for the store thread, which waits for the lock */
 	pthread_mutex_lock(&s->write_lock);
 	rc = store_failed(s) ? -EROFS : head_quiesce(s);
+	if (!rc)
+		stock_settle(s);
 	if (rc) {
 		pthread_mutex_unlock(&s->write_lock);
 		stock_start(s);

@@ -34,8 +34,18 @@ int head_begin(struct store *s, struct vn_err *err);
 /* Ends: opens what is now the head and lets appends go on. The store turns read-only when that fails. */
 int head_end(struct store *s);
 
-/* Makes next/. facts->next_* are filled here. `keep`: orphans with their data and seen objects go along. */
-int head_prepare(struct store *s, struct index_facts *facts, bool keep);
+/* Data files without rows that are in use; the head's meta names them from before head_begin on (HEAD_IN_USE). */
+struct head_keep {
+	const uint64_t *numbers;
+	size_t n;
+};
+#define HEAD_IN_USE "in_use" /* numbers in decimal, each with a blank behind it */
+
+/*
+ * Makes next/. facts->next_* are filled here. `keep`: they go along, and orphans with their data, and seen objects.
+ * NULL: nothing does.
+ */
+int head_prepare(struct store *s, struct index_facts *facts, const struct head_keep *keep);
 /* Writes the chain with its step, rolls, settles. -errno after the commit leaves the rest to the next opening. */
 int head_commit(struct store *s, struct chain *c, const char *kind, uint64_t id);
 /* At opening: rolls a pending step to its end, or removes what was only prepared. */

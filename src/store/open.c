@@ -426,6 +426,8 @@ static int close_finish(struct store *s)
 	int rc = applier_stop(s);
 
 	stock_stop(s); /* behind the flush, which hands over removals */
+	if (!rc)
+		stock_settle(s); /* nobody looks for strays after a clean end */
 	return rc ? rc : close_mark_clean(s);
 }
 

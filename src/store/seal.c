@@ -97,11 +97,12 @@ static int seal_order(struct store *s, uint64_t id, const char *name, int64_t no
 	return old->reader && order[0].datafd >= 0 ? 0 : -ENOMEM;
 }
 
-static int seal_switch(struct store *s, const char *name, uint64_t id, struct index_facts *f)
+static int seal_switch(struct store *s, const char *name, uint64_t id, struct index_facts *f,
+		       const struct head_keep *keep)
 {
 	int64_t now = vn_now_ns();
 	struct chain c;
-	int rc = head_prepare(s, f, true);
+	int rc = head_prepare(s, f, keep);
 
 	if (!rc)
 		rc = chain_read(&c, s->dirfd);
@@ -123,8 +124,46 @@ static int seal_switch(struct store *s, const char *name, uint64_t id, struct in
 	return rc;
 }
 
+/* NULL: none. */
+static int seal_in_use_text(const struct head_keep *keep, char **text)
+{
+	size_t len;
+	FILE *out = keep->n ? open_memstream(text, &len) : NULL;
+
+	if (!keep->n)
+		return 0;
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < keep->n; i++)
+		fprintf(out, "%" PRIu64 " ", keep->numbers[i]);
+	return fclose(out) ? -ENOMEM : 0;
+}
+
+/* What goes along leaves the sealed delta, also when we die before that (head_strip). */
+static int seal_in_use(struct store *s, const struct head_keep *keep)
+{
+	vn_autofree char *text = NULL, *old = NULL;
+	vn_autounlock pthread_mutex_t *held = NULL;
+	int rc = seal_in_use_text(keep, &text);
+
+	if (rc)
+		return rc;
+	held = vn_lock(&s->write_lock);
+	rc = meta_get_text(s->writer.db, HEAD_IN_USE, &old); /* of a seal that failed */
+	if (rc && (rc != -ENOENT || !text))
+		return rc == -ENOENT ? 0 : rc;
+	return meta_set_text(s->writer.db, HEAD_IN_USE, text);
+}
+
 int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *err)
 {
+	return store_seal_in_use(s, name, NULL, 0, id, err);
+}
+
+int store_seal_in_use(struct store *s, const char *name, const uint64_t *numbers, size_t n, uint64_t *id,
+		      struct vn_err *err)
+{
+	const struct head_keep keep = { numbers, n };
 	vn_autofree char *parents = NULL;
 	struct index_facts f;
 	uint8_t uuid[16];
@@ -138,11 +177,14 @@ int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *e
 	rc = seal_facts(s, uuid, &parents, &f);
 	if (rc)
 		return vn_err_sys(err, rc, "cannot read the index of %s", s->path);
+	rc = seal_in_use(s, &keep);
+	if (rc)
+		return vn_err_sys(err, rc, "cannot write the index of %s", s->path);
 	rc = head_begin(s, err);
 	if (rc)
 		return rc;
 	old = s->order[0].id;
-	rc = seal_switch(s, name, old, &f);
+	rc = seal_switch(s, name, old, &f, &keep);
 	rc2 = head_end(s);
 	if (!rc)
 		rc = rc2;
@@ -183,7 +225,7 @@ static void rollback_sweep(struct store *s, const struct chain *gone)
 static int rollback_switch(struct store *s, const char *name, size_t place, struct index_facts *f)
 {
 	struct chain c, gone;
-	int rc = head_prepare(s, f, false);
+	int rc = head_prepare(s, f, NULL);
 
 	if (!rc)
 		rc = chain_read(&c, s->dirfd);

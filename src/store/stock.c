@@ -150,6 +150,7 @@ struct stock_sweep {
 	uint64_t *named; /* ascending */
 	size_t n, cap;
 	uint64_t below;
+	bool stops; /* when the thread is to */
 };
 
 static int stock_sweep_collect(struct stock_sweep *w)
@@ -182,7 +183,7 @@ static int stock_sweep_one(void *arg, uint64_t number)
 {
 	struct stock_sweep *w = arg;
 
-	if (__atomic_load_n(&w->s->stock.stop, __ATOMIC_RELAXED))
+	if (w->stops && __atomic_load_n(&w->s->stock.stop, __ATOMIC_RELAXED))
 		return 1;
 	if (number < w->below && !(w->n && bsearch(&number, w->named, w->n, sizeof(number), stock_compare)))
 		data_unlink(w->s->order[0].datafd, number);
@@ -193,9 +194,9 @@ static int stock_sweep_one(void *arg, uint64_t number)
  * A row that names a number below `below` cannot appear later: such numbers were
  * handed out before this opening, and the journal was replayed before the sweep.
  */
-static void stock_sweep_run(struct store *s, uint64_t below)
+static void stock_sweep_run(struct store *s, uint64_t below, bool stops)
 {
-	struct stock_sweep w = { .s = s, .below = below };
+	struct stock_sweep w = { .s = s, .below = below, .stops = stops };
 	struct delta *head = &s->order[0];
 
 	if (reader_get(head->reader, &w.conn))
@@ -229,9 +230,10 @@ static void *stock_main(void *arg)
 			pthread_mutex_lock(&k->lock);
 		} else if (below && !k->stop) {
 			pthread_mutex_unlock(&k->lock);
-			stock_sweep_run(s, below);
+			stock_sweep_run(s, below, true);
 			pthread_mutex_lock(&k->lock);
-			k->sweep_below = 0;
+			if (!k->stop) /* else it may have been cut short */
+				k->sweep_below = 0;
 		} else {
 			k->busy = false;
 			pthread_cond_broadcast(&k->idle);
@@ -317,6 +319,16 @@ bool stock_remove_now(struct store *s)
 	}
 	pthread_mutex_unlock(&k->lock);
 	return some;
+}
+
+void stock_settle(struct store *s)
+{
+	uint64_t below = s->stock.sweep_below;
+
+	s->stock.sweep_below = 0;
+	stock_remove_now(s);
+	if (below)
+		stock_sweep_run(s, below, false);
 }
 
 void stock_drain(struct store *s)

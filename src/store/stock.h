@@ -55,6 +55,11 @@ void stock_remove(struct store *s, const uint64_t *numbers, size_t n);
  * nobody who waits for a lock, so write_lock may be held.
  */
 bool stock_remove_now(struct store *s);
+/*
+ * With the thread stopped and every record applied: no data file is left in the head that no row names, but for those
+ * in use. What could not be removed stays.
+ */
+void stock_settle(struct store *s);
 /* Waits until all removals handed over are done. */
 void stock_drain(struct store *s);
 /* Remembers that the directory of a new data file is to be flushed. */

@@ -323,6 +323,12 @@ struct store_delta_info {
  */
 int store_seal(struct store *s, const char *name, uint64_t *id, struct vn_err *err);
 /*
+ * The same while files without rows are in use: unlinked, with n data files of the head
+ * that nobody but the caller knows of. They go along with the new head and keep their numbers.
+ */
+int store_seal_in_use(struct store *s, const char *name, const uint64_t *numbers, size_t n, uint64_t *id,
+		      struct vn_err *err);
+/*
  * Goes back to a snapshot: the head and all newer snapshots are discarded, the
  * new head is empty over it, and store_epoch() is raised. The caller has stopped
  * all verbs and afterwards forgets everything it knows of the writable layer.

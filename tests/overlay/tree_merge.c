@@ -97,6 +97,28 @@ START_TEST(other_name_of_a_lower_file_keeps_what_was_written)
 }
 END_TEST
 
+START_TEST(file_in_use_that_was_unlinked_between_is_read_on)
+{
+	struct iovec iov = { (char[8]){ 0 }, 8 };
+	struct engine e;
+	uint64_t node;
+
+	engine_init(&e, 1);
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "bytes"), 0);
+	snapshot(&e, "1");
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	snapshot(&e, "2");
+	snapshot_delete(&e, "1");
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), 5);
+	ck_assert_mem_eq(iov.iov_base, "bytes", 5);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_close(&e);
+}
+END_TEST
+
 START_TEST(what_lay_in_a_removed_directory_goes)
 {
 	struct engine e;
@@ -173,6 +195,100 @@ START_TEST(what_was_written_and_removed_above_a_snapshot_that_stays_goes)
 }
 END_TEST
 
+START_TEST(removed_at_once_before_a_snapshot_is_not_in_it)
+{
+	struct engine e;
+
+	engine_init(&e, 1);
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "bytes"), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	snapshot(&e, "1");
+	engine_reopen(&e);
+	ck_assert_int_eq(data_files(&e), 0);
+	engine_close(&e);
+}
+END_TEST
+
+START_TEST(in_use_and_unlinked_leaves_nothing_in_a_snapshot)
+{
+	struct engine e;
+	uint64_t node;
+
+	engine_init(&e, 1);
+	engine_open(&e);
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "bytes"), 0);
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	snapshot(&e, "1");
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_reopen(&e);
+	ck_assert_int_eq(data_files(&e), 0);
+	engine_close(&e);
+}
+END_TEST
+
+/* A client that outlives the server holds it: its row goes on in the head. */
+START_TEST(orphan_is_read_and_given_up_after_a_snapshot)
+{
+	const struct vn_session_config config = { .id = 7, .outlives = true };
+	struct iovec iov = { (char[8]){ 0 }, 8 };
+	struct engine e;
+	uint64_t node;
+
+	engine_init(&e, 1);
+	engine_open(&e);
+	e.fs->ops->session_free(e.fs, e.session, false);
+	ck_assert_int_eq(e.fs->ops->session_new(e.fs, &config, &e.session), 0);
+	e.ctx.session = e.session;
+	ck_assert_int_eq(e_create(&e, "f", 0644), 0);
+	ck_assert_int_eq(e_write(&e, "f", 0, "bytes"), 0);
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	snapshot(&e, "1");
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), 5);
+	ck_assert_mem_eq(iov.iov_base, "bytes", 5);
+	ck_assert_int_eq(e.fs->ops->write(e.fs, &e.ctx, node, 0, &(struct iovec){ (char[2]){ "BY" }, 2 }, 1, 0), 2);
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), 5);
+	ck_assert_mem_eq(iov.iov_base, "BYtes", 5);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	rows_are(&e, 0);
+	ck_assert_int_eq(data_files(&e), 0);
+}
+END_TEST
+
+/* What is written where is known of it only until its row has gone. */
+START_TEST(unlinked_in_use_keeps_what_was_written_into_it)
+{
+	static char big[512 << 10], got[512 << 10];
+	struct iovec iov = { got, sizeof(got) };
+	struct engine e;
+	uint64_t node;
+
+	engine_init(&e, 1);
+	memset(big, 'b', sizeof(big) - 1);
+	lower_file(&e, 0, "big", big);
+	engine_open(&e);
+	ck_assert_int_eq(e_write(&e, "big", 100000, "written"), 0);
+	memcpy(big + 100000, "written", 7);
+	engine_reopen(&e);
+	ck_assert_int_eq(e_node(&e, "big", &node), 0);
+	ck_assert_int_eq(e_unlink(&e, "big"), 0);
+	snapshot(&e, "1");
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), sizeof(big) - 1);
+	ck_assert_mem_eq(got, big, sizeof(big) - 1);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_reopen(&e);
+	ck_assert_int_eq(data_files(&e), 0);
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_merge", other_name_of_a_lower_file_keeps_what_was_written,
-	      what_lay_in_a_removed_directory_goes, directory_moved_out_of_one_that_was_removed_has_one_name,
-	      what_was_written_and_removed_above_a_snapshot_that_stays_goes)
+	      file_in_use_that_was_unlinked_between_is_read_on, what_lay_in_a_removed_directory_goes,
+	      directory_moved_out_of_one_that_was_removed_has_one_name,
+	      what_was_written_and_removed_above_a_snapshot_that_stays_goes,
+	      removed_at_once_before_a_snapshot_is_not_in_it, in_use_and_unlinked_leaves_nothing_in_a_snapshot,
+	      orphan_is_read_and_given_up_after_a_snapshot, unlinked_in_use_keeps_what_was_written_into_it)

@@ -299,6 +299,89 @@ START_TEST(reader_with_a_transaction_makes_a_seal_fail_with_a_sentence)
 }
 END_TEST
 
+/* ---- data files that no row names ---- */
+
+#define STRAYS 3000
+
+/* Data files of the upper with bytes, wherever they lie. */
+static int data_files(void)
+{
+	char cmd[4200], text[32] = "";
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "find '%s' -path '*/data/*' -type f -size +0 ! -path '*/trash/*' | wc -l", help_path("u"));
+	f = popen(cmd, "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), f));
+	pclose(f);
+	return atoi(text);
+}
+
+static uint64_t stray(struct store *s)
+{
+	uint64_t number;
+	int fd;
+
+	ck_assert_int_eq(store_data_new(s, &number, &fd), 0);
+	ck_assert_int_eq(write(fd, "stray", 5), 5);
+	close(fd);
+	return number;
+}
+
+START_TEST(strays_of_a_killed_process_do_not_stay_in_a_snapshot)
+{
+	struct store *s;
+	int status;
+
+	if (!fork()) {
+		s = help_open("u");
+		for (int i = 0; i < STRAYS; i++)
+			stray(s);
+		_exit(0);
+	}
+	wait(&status);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(data_files(), STRAYS);
+	s = help_open("u");
+	seal(s, "one"); /* before they can all have been swept */
+	help_close(s);
+	ck_assert_int_eq(data_files(), 0);
+}
+END_TEST
+
+START_TEST(strays_of_a_killed_process_do_not_outlive_a_clean_end)
+{
+	int status;
+
+	if (!fork()) {
+		struct store *s = help_open("u");
+
+		for (int i = 0; i < STRAYS; i++)
+			stray(s);
+		_exit(0);
+	}
+	wait(&status);
+	help_close(help_open("u"));
+	ck_assert_int_eq(data_files(), 0);
+}
+END_TEST
+
+START_TEST(file_without_a_row_goes_along_with_the_head)
+{
+	struct store *s = help_open("u");
+	uint64_t number, id;
+
+	file_with(s, "a", "aaa", &number);
+	number = stray(s);
+	ck_assert_int_eq(store_seal_in_use(s, "one", &number, 1, &id, NULL), 0);
+	data_is(s, 0, number, "stray");
+	ck_assert_int_eq(store_data_open(s, id, number), -ENOENT);
+	store_data_abandon(s, number);
+	help_close(s);
+	ck_assert_int_eq(data_files(), 1);
+}
+END_TEST
+
 /* ---- death at every step ---- */
 
 static void fresh(void)
@@ -396,6 +479,53 @@ START_TEST(seal_dies_at_every_step_and_is_before_or_after)
 	}
 	ck_assert_int_ge(before, 1);
 	ck_assert_int_ge(after, 5);
+}
+END_TEST
+
+static void step_seal_in_use(struct store *s)
+{
+	uint64_t number = stray(s), id;
+
+	store_seal_in_use(s, "two", &number, 1, &id, NULL);
+}
+
+START_TEST(file_without_a_row_is_nowhere_once_its_user_is_dead)
+{
+	for (unsigned n = 1;; n++) {
+		bool died;
+
+		prepare(); /* a, b and an orphan */
+		died = die_at_step(n, step_seal_in_use);
+		help_close(help_open("u"));
+		ck_assert_int_eq(data_files(), 3);
+		if (!died)
+			break;
+	}
+}
+END_TEST
+
+/* What is in use of a seal that failed may have got a name by the next one. */
+START_TEST(file_that_got_a_row_after_a_failed_seal_is_in_the_next)
+{
+	struct store_inode row = help_file(0), root = help_dir(1, "");
+	struct store *s = help_open("u");
+	struct store_change c;
+	uint64_t id;
+
+	row.ino = store_next_ino(s);
+	row.data = stray(s);
+	fault_arm(FAULT_STEP, 1, ENOSPC, false);
+	ck_assert_int_eq(store_seal_in_use(s, "one", &row.data, 1, &id, NULL), -ENOSPC);
+	row.state = STORE_FULL;
+	row.size = 5;
+	store_change_init(&c);
+	store_change_inode(&c, &row);
+	store_change_inode(&c, &root);
+	store_change_dentry(&c, 1, "f", 1, row.ino);
+	help_commit(s, &c);
+	id = seal(s, "one");
+	data_is(s, id, row.data, "stray");
+	help_close(s);
 }
 END_TEST
 
@@ -600,7 +730,10 @@ VN_CHECK_MAIN("store/snapshots",  sealed_rows_stay_and_new_ones_go_to_the_new_he
 	      orphans_move_to_the_new_head_with_their_data, snapshot_is_read_on_its_own,
 	      rollback_discards_what_came_later, name_of_a_snapshot_is_used_once,
 	      reader_with_a_transaction_makes_a_seal_fail_with_a_sentence,
-	      seal_dies_at_every_step_and_is_before_or_after,
+	      strays_of_a_killed_process_do_not_stay_in_a_snapshot,
+	      strays_of_a_killed_process_do_not_outlive_a_clean_end, file_without_a_row_goes_along_with_the_head,
+	      seal_dies_at_every_step_and_is_before_or_after, file_without_a_row_is_nowhere_once_its_user_is_dead,
+	      file_that_got_a_row_after_a_failed_seal_is_in_the_next,
 	      rollback_dies_at_every_step_and_is_before_or_after,
 	      seal_that_fails_before_its_commit_goes_on_as_if_nothing_was,
 	      forks_go_their_own_ways_over_shared_deltas, fork_of_the_head_seals_it_and_a_fork_is_forked,
