@@ -19,6 +19,8 @@
 #include "base/scope.h"
 #include "overlay/tree.h"
 
+#define DIFF_HOPS_MAX 65536 /* sealed rows below one another: more is a loop in damaged rows */
+
 struct diff_inode {
 	struct store_inode row; /* origin owned */
 	size_t names;           /* dentry rows that name it */
@@ -208,21 +210,32 @@ static int diff_emit(struct diff *d, enum ovl_change_kind kind, char *path, char
 	return 0;
 }
 
-static bool diff_modified(const struct store_inode *row)
+/* Other bytes than the base's? A row that has none of its own reads those of a sealed one, which can say. */
+static int diff_modified(const struct diff *d, const struct store_inode *row, bool *out)
 {
-	return S_ISREG(row->mode) && row->state != STORE_BELOW && !(row->state == STORE_NONE && !row->size && !row->source &&
-								     !(row->flags & STORE_META) && !row->below);
+	struct store_inode at = *row;
+	for (unsigned hops = 0; S_ISREG(at.mode) && at.state == STORE_BELOW && at.source; hops++) {
+		int r = hops < DIFF_HOPS_MAX ? store_read_inode_at(d->t->store, at.source, row->ino, &at) : -EIO;
+		if (r)
+			return r == -ENOENT ? -EIO : r;
+		free((char *)at.origin);
+	}
+	*out = S_ISREG(at.mode) && at.state != STORE_BELOW &&
+	       !(at.state == STORE_NONE && !at.size && !at.source && !(at.flags & STORE_META) && !at.below);
+	return 0;
 }
 
 /* A name whose object stands where it stood. */
 static int diff_in_place(struct diff *d, const struct store_inode *row, char *path)
 {
-	if (diff_modified(row))
+	bool modified = false;
+	int r = diff_modified(d, row, &modified);
+	if (!r && modified)
 		return diff_emit(d, OVL_MODIFIED, path, NULL, row, true, false);
-	if (row->flags & STORE_META)
+	if (!r && row->flags & STORE_META)
 		return diff_emit(d, OVL_META, path, NULL, row, false, true);
 	free(path);
-	return 0;
+	return r;
 }
 
 /* A name with a new object, where the base may have had another one that did not move away. */
@@ -271,20 +284,25 @@ static int diff_moved(struct diff *d, const struct store_inode *row, size_t name
 		return diff_in_place(d, row, path);
 	if (names > 1 && diff_old_name_stands(d, row))
 		return diff_emit(d, OVL_ADDED, path, NULL, row, false, false);
-	char *old = strdup(row->origin);
+	bool modified = false;
+	int r = diff_modified(d, row, &modified);
+	char *old = r ? NULL : strdup(row->origin);
 	if (!old) {
 		free(path);
-		return -ENOMEM;
+		return r ? r : -ENOMEM;
 	}
-	return diff_emit(d, OVL_RENAMED, path, old, row, diff_modified(row), row->flags & STORE_META);
+	return diff_emit(d, OVL_RENAMED, path, old, row, modified, row->flags & STORE_META);
 }
 
+/* It may stand over a name that only a sealed delta had. */
 static int diff_whiteout(struct diff *d, const char *below, char *path)
 {
-	if (!below || !diff_from(d, below))
+	struct diff_base b = { 0 };
+	int r = below && !diff_from(d, below) ? diff_base(d, below, &b) : 0;
+	if (!r && b.found)
 		return diff_emit(d, OVL_DELETED, path, NULL, NULL, false, false);
 	free(path);
-	return 0;
+	return r;
 }
 
 static int diff_judge(struct diff *d, const struct diff_name *n)

@@ -84,4 +84,15 @@ was=$(d up two)
 check 'the older one is deleted' eventually 30 "$VENEER" snapshot --delete up one
 is "$(d up two)" "$was" 'a deletion below changes nothing'
 check 'the layer is clean' eventually 30 "$VENEER" check up
+
+# What was written before a snapshot and got no bytes since; what came and went.
+mnt mnt -o lowerdir=low,upperdir=over
+echo more >>mnt/edit; echo more >>mnt/rename; chmod 600 mnt/chmod; ln mnt/edit mnt/edit2; mkdir mnt/own; echo c >mnt/own/came; echo c >mnt/came
+"$VENEER" snapshot over one >/dev/null
+chmod 600 mnt/edit; mv mnt/rename mnt/renamed; mv mnt/chmod mnt/chmod2
+"$VENEER" snapshot over two >/dev/null
+mv mnt/renamed mnt/again; mv mnt/keep mnt/kept; rm mnt/own/came mnt/came mnt/gone
+is "$(d over)" $'R rename -> again\nM again\nR chmod -> chmod2\nm chmod2\nM edit\nA edit2\nD gone\nR keep -> kept\nA own/' \
+	'content that was changed before a snapshot has changed'
+unmnt mnt
 finish
