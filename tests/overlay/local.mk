@@ -13,6 +13,7 @@ overlay_tests = \
 	tests/overlay/run \
 	tests/overlay/tree_identity \
 	tests/overlay/tree_merge \
+	tests/overlay/tree_merge_random \
 	tests/overlay/tree_names \
 	tests/overlay/tree_restart \
 	tests/overlay/tree_snapshot \
@@ -79,3 +80,6 @@ tests_overlay_tree_names_over_view_LDADD = $(test_libs) $(overlay_libs)
 tests_overlay_tree_restart_over_view_SOURCES = $(tests_overlay_tree_restart_SOURCES)
 tests_overlay_tree_restart_over_view_CPPFLAGS = $(AM_CPPFLAGS) -DENGINE_KEPT
 tests_overlay_tree_restart_over_view_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_merge_random_SOURCES = tests/overlay/tree_merge_random.c $(engine_sources)
+tests_overlay_tree_merge_random_LDADD = $(test_libs) $(overlay_libs)
