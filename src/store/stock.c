@@ -24,6 +24,7 @@ void stock_init(struct stock *k)
 void stock_fini(struct stock *k)
 {
 	free(k->dead);
+	free(k->rows);
 	pthread_mutex_destroy(&k->names);
 	pthread_mutex_destroy(&k->lock);
 	pthread_cond_destroy(&k->wake);
@@ -145,31 +146,53 @@ static void stock_remove_locked(struct store *s)
 
 struct stock_sweep {
 	struct store *s;
-	struct reader_conn conn;
-	sqlite3_stmt *st;
-	uint64_t *named; /* ascending */
-	size_t n, cap;
 	uint64_t below;
 	bool stops; /* when the thread is to */
 };
 
-static int stock_sweep_collect(struct stock_sweep *w)
+static int stock_named_add(struct stock *k, uint64_t number)
 {
-	int rc;
+	if (k->nrows == k->cap_rows) {
+		size_t cap = k->cap_rows ? k->cap_rows * 2 : 1024;
+		uint64_t *p = realloc(k->rows, cap * sizeof(*p));
 
-	while ((rc = sqlite3_step(w->st)) == SQLITE_ROW) {
-		if (w->n == w->cap) {
-			size_t cap = w->cap ? w->cap * 2 : 1024;
-			uint64_t *p = realloc(w->named, cap * sizeof(*p));
-
-			if (!p)
-				return -ENOMEM;
-			w->named = p;
-			w->cap = cap;
-		}
-		w->named[w->n++] = (uint64_t)sqlite3_column_int64(w->st, 0);
+		if (!p)
+			return -ENOMEM;
+		k->rows = p;
+		k->cap_rows = cap;
 	}
-	return sqlerr_errno(rc, w->conn.db);
+	k->rows[k->nrows++] = number;
+	return 0;
+}
+
+/*
+ * The data files that rows name at opening. Those of files that lose their rows later are
+ * in use, or handed over for removal: neither is a stray.
+ */
+static int stock_rows_collect(struct store *s)
+{
+	struct delta *head = &s->order[0];
+	struct reader_conn conn;
+	sqlite3_stmt *st = NULL;
+	int rc = reader_get(head->reader, &conn);
+
+	if (rc)
+		return rc;
+	rc = schema_prepare(conn.db, "SELECT data FROM inode WHERE data > 0", &st);
+	while (!rc && (rc = sqlite3_step(st)) == SQLITE_ROW)
+		rc = stock_named_add(&s->stock, (uint64_t)sqlite3_column_int64(st, 0));
+	if (rc == SQLITE_DONE)
+		rc = 0;
+	sqlite3_finalize(st);
+	reader_put(head->reader, &conn);
+	return rc;
+}
+
+static void stock_rows_free(struct stock *k)
+{
+	free(k->rows);
+	k->rows = NULL;
+	k->nrows = k->cap_rows = 0;
 }
 
 static int stock_compare(const void *a, const void *b)
@@ -182,10 +205,11 @@ static int stock_compare(const void *a, const void *b)
 static int stock_sweep_one(void *arg, uint64_t number)
 {
 	struct stock_sweep *w = arg;
+	struct stock *k = &w->s->stock;
 
-	if (w->stops && __atomic_load_n(&w->s->stock.stop, __ATOMIC_RELAXED))
+	if (w->stops && __atomic_load_n(&k->stop, __ATOMIC_RELAXED))
 		return 1;
-	if (number < w->below && !(w->n && bsearch(&number, w->named, w->n, sizeof(number), stock_compare)))
+	if (number < w->below && !(k->nrows && bsearch(&number, k->rows, k->nrows, sizeof(number), stock_compare)))
 		data_unlink(w->s->order[0].datafd, number);
 	return 0;
 }
@@ -197,17 +221,10 @@ static int stock_sweep_one(void *arg, uint64_t number)
 static void stock_sweep_run(struct store *s, uint64_t below, bool stops)
 {
 	struct stock_sweep w = { .s = s, .below = below, .stops = stops };
-	struct delta *head = &s->order[0];
 
-	if (reader_get(head->reader, &w.conn))
-		return;
-	if (sqlite3_prepare_v2(w.conn.db, "SELECT data FROM inode WHERE data > 0 ORDER BY data", -1, &w.st, NULL) ==
-		    SQLITE_OK &&
-	    !stock_sweep_collect(&w))
-		data_walk(head->datafd, stock_sweep_one, &w);
-	sqlite3_finalize(w.st);
-	reader_put(head->reader, &w.conn);
-	free(w.named);
+	if (s->stock.nrows)
+		qsort(s->stock.rows, s->stock.nrows, sizeof(*s->stock.rows), stock_compare);
+	data_walk(s->order[0].datafd, stock_sweep_one, &w);
 }
 
 static void *stock_main(void *arg)
@@ -232,8 +249,10 @@ static void *stock_main(void *arg)
 			pthread_mutex_unlock(&k->lock);
 			stock_sweep_run(s, below, true);
 			pthread_mutex_lock(&k->lock);
-			if (!k->stop) /* else it may have been cut short */
+			if (!k->stop) { /* else it may have been cut short */
 				k->sweep_below = 0;
+				stock_rows_free(k);
+			}
 		} else {
 			k->busy = false;
 			pthread_cond_broadcast(&k->idle);
@@ -329,6 +348,7 @@ void stock_settle(struct store *s)
 	stock_remove_now(s);
 	if (below)
 		stock_sweep_run(s, below, false);
+	stock_rows_free(&s->stock);
 }
 
 void stock_drain(struct store *s)
@@ -351,6 +371,10 @@ void stock_empty_trash(struct store *s)
 
 void stock_sweep(struct store *s, uint64_t below)
 {
+	if (stock_rows_collect(s)) {
+		stock_rows_free(&s->stock);
+		return;
+	}
 	pthread_mutex_lock(&s->stock.lock);
 	s->stock.sweep_below = below;
 	pthread_cond_signal(&s->stock.wake);

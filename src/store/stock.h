@@ -38,6 +38,8 @@ struct stock {
 	uint64_t named[2];   /* no name of a file below [0] is lost in a power cut; the next flush makes [1] of it */
 	bool trash;          /* trash/ is to be removed */
 	uint64_t sweep_below; /* stray files below this number are looked for; 0: done */
+	uint64_t *rows;      /* until then: the data files that rows named at opening */
+	size_t nrows, cap_rows;
 };
 
 void stock_init(struct stock *k);
@@ -72,7 +74,7 @@ uint64_t stock_named(struct store *s);
 void stock_all_named(struct store *s);
 /* Starts the removal of trash/. */
 void stock_empty_trash(struct store *s);
-/* Starts a search for data files with numbers below `below` that no row names. */
+/* Starts a search for data files with numbers below `below` that no row names. Called at opening, before any change. */
 void stock_sweep(struct store *s, uint64_t below);
 
 #endif

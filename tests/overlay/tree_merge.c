@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a deleted snapshot leaves: every other state, and nothing that no state needs. */
+#include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../check_main.h"
 #include "base/err.h"
@@ -286,9 +290,63 @@ START_TEST(unlinked_in_use_keeps_what_was_written_into_it)
 }
 END_TEST
 
+static void die_with_a_file(struct engine *e)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		vn_check_mute();
+		engine_open(e);
+		_exit(e_create(e, "f", 0644) || e_write(e, "f", 0, "bytes") || ovl_settle(e->tree));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+
+/* What is removed first when the upper is opened, and takes its time. */
+static void much_trash(const struct engine *e)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/trash", e->upper);
+	ck_assert(!mkdir(path, 0700) || errno == EEXIST);
+	for (int i = 0; i < 10000; i++) {
+		snprintf(path, sizeof(path), "%s/trash/%d", e->upper, i);
+		fd = open(path, O_WRONLY | O_CREAT, 0600);
+		if (fd < 0)
+			ck_abort_msg("%s", path);
+		close(fd);
+	}
+}
+
+/* What is unlinked in use before the search for strays came to it is none, though no row names it. */
+START_TEST(unlinked_in_use_outlives_the_search_for_strays)
+{
+	struct iovec iov = { (char[8]){ 0 }, 8 };
+	struct engine e;
+	uint64_t node;
+
+	engine_init(&e, 1);
+	die_with_a_file(&e);
+	much_trash(&e);
+	engine_open(&e);
+	ck_assert_int_eq(e_node(&e, "f", &node), 0);
+	ck_assert_int_eq(e_unlink(&e, "f"), 0);
+	snapshot(&e, "1");
+	ck_assert_int_eq(e.fs->ops->read(e.fs, &e.ctx, node, 0, &iov, 1), 5);
+	ck_assert_mem_eq(iov.iov_base, "bytes", 5);
+	e.fs->ops->forget(e.fs, &e.ctx, node, 1);
+	engine_close(&e);
+	ck_assert_int_eq(data_files(&e), 0);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_merge", other_name_of_a_lower_file_keeps_what_was_written,
 	      file_in_use_that_was_unlinked_between_is_read_on, what_lay_in_a_removed_directory_goes,
 	      directory_moved_out_of_one_that_was_removed_has_one_name,
 	      what_was_written_and_removed_above_a_snapshot_that_stays_goes,
 	      removed_at_once_before_a_snapshot_is_not_in_it, in_use_and_unlinked_leaves_nothing_in_a_snapshot,
-	      orphan_is_read_and_given_up_after_a_snapshot, unlinked_in_use_keeps_what_was_written_into_it)
+	      orphan_is_read_and_given_up_after_a_snapshot, unlinked_in_use_keeps_what_was_written_into_it,
+	      unlinked_in_use_outlives_the_search_for_strays)
