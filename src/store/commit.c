@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-void store_fail(struct store *s, int error, const char *what)
+static void fail_note(struct store *s, int error, const char *what)
 {
 	int none = 0;
 
@@ -24,9 +24,20 @@ void store_fail(struct store *s, int error, const char *what)
 	pthread_mutex_lock(&s->applier.lock);
 	pthread_cond_broadcast(&s->applier.done);
 	pthread_mutex_unlock(&s->applier.lock);
+}
+
+void store_fail(struct store *s, int error, const char *what)
+{
+	fail_note(s, error, what);
 	pthread_mutex_lock(&s->ring.lock);
 	pthread_cond_broadcast(&s->ring.room);
 	pthread_mutex_unlock(&s->ring.lock);
+}
+
+void store_fail_at_rest(struct store *s, int error, const char *what)
+{
+	fail_note(s, error, what);
+	pthread_cond_broadcast(&s->ring.room);
 }
 
 bool store_readonly(const struct store *s)

@@ -396,14 +396,14 @@ int head_commit(struct store *s, struct chain *c, const char *kind, uint64_t id)
 	if (rc) {
 		/* A failure behind the replacement would let the next opening roll what went on here. */
 		if (head_is_pending(s->path))
-			store_fail(s, rc, "replacing the chain of snapshots");
+			store_fail_at_rest(s, rc, "replacing the chain of snapshots");
 		return rc;
 	}
 	rc = fault_hit(FAULT_STEP);
 	if (!rc)
 		rc = head_roll(s->dirfd, s->path, c);
 	if (rc)
-		store_fail(s, rc, "putting a new head in place");
+		store_fail_at_rest(s, rc, "putting a new head in place");
 	return rc;
 }
 

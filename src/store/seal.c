@@ -118,7 +118,7 @@ static int seal_switch(struct store *s, const char *name, uint64_t id, struct in
 		return rc;
 	rc = seal_order(s, id, name, now);
 	if (rc)
-		store_fail(s, rc, "taking up the new head");
+		store_fail_at_rest(s, rc, "taking up the new head");
 	else
 		seal_take_over(s, f->uuid);
 	return rc;
@@ -243,7 +243,7 @@ static int rollback_switch(struct store *s, const char *name, size_t place, stru
 	if (!rc) {
 		rc = rollback_order(s, place);
 		if (rc)
-			store_fail(s, rc, "taking up the new head");
+			store_fail_at_rest(s, rc, "taking up the new head");
 	}
 	if (!rc) {
 		s->epoch = f->epoch;

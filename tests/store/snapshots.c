@@ -608,6 +608,27 @@ static size_t hidden(void)
 	return n;
 }
 
+/* Not only dies: goes on, read-only at worst, and can be closed. */
+START_TEST(seal_or_rollback_that_fails_at_any_step_comes_to_an_end)
+{
+	for (unsigned n = 1; n <= 20; n++) {
+		struct store *s;
+		int rc;
+
+		prepare();
+		s = help_open("u");
+		fault_arm(FAULT_STEP, n > 10 ? n - 10 : n, EIO, false);
+		rc = n > 10 ? store_rollback(s, "one", NULL) : store_seal(s, "two", &(uint64_t){ 0 }, NULL);
+		ck_assert(rc == 0 || rc == -EIO || rc == -EROFS);
+		fault_disarm_all();
+		store_close(s);
+		s = help_open("u");
+		help_close(s);
+		fresh();
+	}
+}
+END_TEST
+
 START_TEST(forks_go_their_own_ways_over_shared_deltas)
 {
 	struct store *s, *f;
@@ -736,5 +757,6 @@ VN_CHECK_MAIN("store/snapshots",  sealed_rows_stay_and_new_ones_go_to_the_new_he
 	      file_that_got_a_row_after_a_failed_seal_is_in_the_next,
 	      rollback_dies_at_every_step_and_is_before_or_after,
 	      seal_that_fails_before_its_commit_goes_on_as_if_nothing_was,
+	      seal_or_rollback_that_fails_at_any_step_comes_to_an_end,
 	      forks_go_their_own_ways_over_shared_deltas, fork_of_the_head_seals_it_and_a_fork_is_forked,
 	      fork_dies_at_every_step_and_is_there_or_not, chain_file_that_is_damaged_is_refused)
