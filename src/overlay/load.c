@@ -126,20 +126,13 @@ int ovl_lookup(struct ovl_tree *t, struct ovl_node *dir, const char *name, struc
 	return r;
 }
 
-int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out)
+/* Where the base has it, under names that may have come to mean something else. */
+static int load_base_by_name(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out)
 {
-	struct base_dir *up = base_dir_parent(d);
 	struct ovl_node *parent;
 	char name[VN_NAME_MAX + 1];
 	size_t len;
-	if (!up) {
-		*out = ovl_node_ref(t->root);
-		return 0;
-	}
-	*out = ovl_node_find(t, ovl_number_dir(t, d));
-	if (*out)
-		return 0;
-	int r = ovl_base_node(t, up, &parent);
+	int r = ovl_base_node(t, base_dir_parent(d), &parent);
 	if (r)
 		return r;
 	const char *text = base_dir_name(d, &len);
@@ -152,6 +145,22 @@ int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out)
 		r = -ESTALE;
 	}
 	return r;
+}
+
+int ovl_base_node(struct ovl_tree *t, struct base_dir *d, struct ovl_node **out)
+{
+	if (!base_dir_parent(d)) {
+		*out = ovl_node_ref(t->root);
+		return 0;
+	}
+	uint64_t ino = ovl_number_dir(t, d);
+	*out = ovl_node_find(t, ino);
+	if (*out)
+		return 0;
+	int r = load_base_by_name(t, d, out);
+	/* one that was moved has a row, which says where it is; nobody needs to hold it while something in it is held */
+	bool moved = (r == -ENOENT || r == -ENOTDIR || r == -ESTALE) && t->store;
+	return moved && !ovl_load_row(t, ino, NULL, NULL, out) ? 0 : r;
 }
 
 int ovl_node_load(struct ovl_tree *t, uint64_t ino, struct ovl_node **out)

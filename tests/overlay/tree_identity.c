@@ -440,6 +440,42 @@ START_TEST(two_layers_over_the_same_lowers_have_two_identities)
 }
 END_TEST
 
+/* Who holds a file by one of its names, or by its number, does not hold the directory. */
+START_TEST(file_in_a_directory_that_was_moved_can_be_written)
+{
+	struct iovec iov = { (char[5]){ "UPPER" }, 5 };
+	struct engine e;
+	uint64_t node[3];
+
+	engine_init(&e, 1);
+	lower_dir(&e, 0, "d");
+	lower_dir(&e, 0, "d/sub");
+	lower_file(&e, 0, "d/f", "lower");
+	lower_file(&e, 0, "d/sub/f", "lower");
+	lower_dir(&e, 0, "g");
+	lower_file(&e, 0, "g/f", "lower");
+	lower_link(&e, 0, "link", "g/f");
+	engine_open(&e);
+	ck_assert_int_eq(e_node(&e, "d/f", &node[0]), 0);
+	ck_assert_int_eq(e_node(&e, "d/sub/f", &node[1]), 0);
+	ck_assert_int_eq(e_node(&e, "g/f", &node[2]), 0);
+	ck_assert_int_eq(e_mkdir(&e, "x", 0755), 0);
+	ck_assert_int_eq(e_rename(&e, "d", "x/d", 0), 0);
+	ck_assert_int_eq(e_rename(&e, "g", "x/g", 0), 0);
+	ck_assert_int_eq(e_mkdir(&e, "g", 0755), 0);
+	ck_assert_int_eq(ovl_settle(e.tree), 0); /* until then nodes with changes stay */
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(e.fs->ops->write(e.fs, &e.ctx, node[i], 0, &iov, 1, 0), 5);
+	engine_reopen(&e);
+	e_is(&e, "x/d/f", "UPPER");
+	e_is(&e, "x/d/sub/f", "UPPER");
+	e_is(&e, "x/g/f", "UPPER");
+	e_is(&e, "link", "UPPER");
+	e_names(&e, "", "g link x");
+	engine_close(&e);
+}
+END_TEST
+
 VN_CHECK_MAIN("overlay/tree_identity", I1_the_number_survives_copy_up_rename_and_remount, I2_link_counts,
 	      I2_an_unlinked_file_in_use_has_no_links, I2_what_is_unlinked_in_use_keeps_what_only_rows_said,
 	      I2_what_is_renamed_over_in_use_keeps_what_only_rows_said, I3_lower_hard_links_stay_one_file,
@@ -447,4 +483,5 @@ VN_CHECK_MAIN("overlay/tree_identity", I1_the_number_survives_copy_up_rename_and
 	      I7_immutable_and_append_only, I7_an_append_only_file_is_touched_and_its_times_are_not_set,
 	      I8_chown_takes_setuid_and_capabilities_away,
 	      I8_directories_hand_down_their_group, A1_xattrs_are_kept_exactly,
-	      A2_markers_written_by_a_client_are_data, two_layers_over_the_same_lowers_have_two_identities)
+	      A2_markers_written_by_a_client_are_data, two_layers_over_the_same_lowers_have_two_identities,
+	      file_in_a_directory_that_was_moved_can_be_written)
