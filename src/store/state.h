@@ -118,7 +118,8 @@ struct store {
 
 /* Turns the store read-only for good; the first reason stays. Wakes everybody who waits. */
 void store_fail(struct store *s, int error, const char *what);
-void store_fail_at_rest(struct store *s, int error, const char *what); /* between head_begin and head_end: ring.lock is held */
+/* The same between head_begin and head_end, with ring.lock held. */
+void store_fail_at_rest(struct store *s, int error, const char *what);
 static inline int store_failed(const struct store *s)
 {
 	return __atomic_load_n(&s->failed, __ATOMIC_ACQUIRE);

@@ -14,6 +14,7 @@ overlay_tests = \
 	tests/overlay/tree_identity \
 	tests/overlay/tree_merge \
 	tests/overlay/tree_merge_random \
+	tests/overlay/tree_model \
 	tests/overlay/tree_names \
 	tests/overlay/tree_restart \
 	tests/overlay/tree_snapshot \
@@ -57,6 +58,9 @@ tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_merge_SOURCES = tests/overlay/tree_merge.c $(engine_sources)
 tests_overlay_tree_merge_LDADD = $(test_libs) $(overlay_libs)
+
+tests_overlay_tree_model_SOURCES = tests/overlay/tree_model.c $(engine_sources)
+tests_overlay_tree_model_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_names_SOURCES = tests/overlay/tree_names.c $(engine_sources)
 tests_overlay_tree_names_LDADD = $(test_libs) $(overlay_libs)
