@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What changed between two states of one chain, from the rows of the deltas
- * between them. Two trees are open: `a` at the older state, `b` at the newer.
+ * between them: `a` is the older state, `b` the newer. The base alone is a state too, older than all others.
  *
  * Objects are told by number, so a moved one is known wherever it went. A name
  * row between the two says what its name means in b; what it meant in a is asked
@@ -81,7 +81,7 @@ static int between_modified(const struct between *d, const struct between_object
 	*modified = S_ISREG(after->row.mode) && before->size != after->size;
 	row.origin = NULL;
 	while (S_ISREG(row.mode) && !*modified) {
-		if (delta && !store_read_inode_at(d->a->store, delta, row.ino, &older)) {
+		if (delta && !d->a.bare && !store_read_inode_at(d->a.t->store, delta, row.ino, &older)) {
 			free((char *)older.origin);
 			return 0; /* the same bytes */
 		}
@@ -92,7 +92,7 @@ static int between_modified(const struct between *d, const struct between_object
 		if (row.state == STORE_NONE || *modified || !row.source)
 			return 0;
 		delta = row.source;
-		int r = store_read_inode_at(d->b->store, delta, row.ino, &older);
+		int r = store_read_inode_at(d->b.t->store, delta, row.ino, &older);
 		if (r)
 			return r;
 		row = older;
@@ -124,16 +124,50 @@ static bool between_meta(const struct between *d, const struct between_object *b
 		return y->flags & STORE_META;
 	if (x->mode != y->mode || x->uid != y->uid || x->gid != y->gid || (x->flags ^ y->flags) & own)
 		return true;
-	if (between_xattrs(d->a, x->ino) != between_xattrs(d->b, y->ino))
+	if (between_xattrs(d->a.t, x->ino) != between_xattrs(d->b.t, y->ino))
 		return true;
 	return x->mtime != y->mtime && !(S_ISDIR(y->mode) && between_entries(d, y->ino));
+}
+
+/* Where it is in both, under a name that stands. */
+static int between_places(struct between *d, uint64_t ino, char **was, char **now)
+{
+	struct between_name place;
+	if (ino == VN_NODE_ROOT)
+		return (*now = strdup("")) ? 0 : -ENOMEM;
+	int r = between_standing(d, ino, &place);
+	if (!r)
+		r = between_name_path_below(d, &d->a, place.parent, place.path, place.name, was);
+	if (!r)
+		r = between_name_path_below(d, &d->b, place.parent, place.path, place.name, now);
+	free(place.name);
+	free(place.path);
+	return r;
+}
+
+static int between_in_place(struct between *d, const struct between_object *before, const struct between_object *after,
+			    bool modified)
+{
+	vn_autofree char *was = NULL;
+	char *now = NULL;
+	int r = between_places(d, after->row.ino, &was, &now);
+	if (r == -ENOENT && after->row.flags & STORE_GROUP && !d->searched) {
+		r = between_grow(&d->astray, &d->astray_cap, d->nastray, sizeof(*d->astray));
+		if (!r)
+			d->astray[d->nastray++] = after->row.ino;
+		return r;
+	}
+	if (!r)
+		r = between_emit(d, modified ? OVL_MODIFIED : OVL_META, now, NULL, before, after);
+	if (!r)
+		d->out[d->nout - 1].old_place = vn_steal_ptr(&was);
+	return r == -ENOENT ? 0 : r;
 }
 
 static int between_judge(struct between *d, const struct between_object *before, const struct between_object *after)
 {
 	struct between_name *g = between_find(&d->gained, after->row.ino);
 	bool modified;
-	char *path;
 	int r = between_modified(d, before, after, &modified);
 	bool meta = !r && !modified && between_meta(d, before, after);
 	if (r || (!modified && !meta))
@@ -147,19 +181,16 @@ static int between_judge(struct between *d, const struct between_object *before,
 		c->also_meta = meta;
 		told = true;
 	}
-	r = told ? -ENOENT : between_path(d, d->b, after->row.ino, &path);
-	if (r)
-		return r == -ENOENT ? 0 : r;
-	return between_emit(d, modified ? OVL_MODIFIED : OVL_META, path, NULL, before, after);
+	return told ? 0 : between_in_place(d, before, after, modified);
 }
 
 static int between_inode(struct between *d, uint64_t ino)
 {
 	struct between_object before, after;
-	int r = between_object(d, d->a, ino, &before);
+	int r = between_object(d, &d->a, ino, &before);
 	if (r)
 		return r;
-	r = between_object(d, d->b, ino, &after);
+	r = between_object(d, &d->b, ino, &after);
 	if (!r && before.exists && after.has_row)
 		r = between_judge(d, &before, &after);
 	free((char *)before.row.origin);
@@ -177,9 +208,13 @@ static void between_fini(struct between *d)
 	for (size_t i = 0; i < d->nout; i++) {
 		free((char *)d->out[i].c.path);
 		free((char *)d->out[i].c.old_path);
+		free(d->out[i].old_place);
 	}
 	free(d->out);
 	free(d->inos);
+	free(d->astray);
+	between_names_fini(&d->found);
+	between_names_fini(&d->moved);
 }
 
 /* The same seen from the newer state. */
@@ -193,6 +228,9 @@ static void between_turn(struct between_change *x)
 	if (c->kind == OVL_RENAMED) {
 		c->path = c->old_path;
 		c->old_path = path;
+	} else if (x->old_place) {
+		c->path = x->old_place;
+		x->old_place = (char *)path;
 	}
 	c->size = x->old_size;
 	x->old_size = size;
@@ -205,39 +243,69 @@ static int by_path(const void *a, const void *b)
 	return r ? r : (y->kind == OVL_DELETED) - (x->kind == OVL_DELETED);
 }
 
-static int between_run(struct between *d, bool turn, ovl_change_fn fn, void *arg)
+static int between_inodes(struct between *d)
 {
-	uint64_t since = store_newest(d->a->store);
-	int r = store_scan_dentries_since(d->b->store, since, between_take_name, d);
-	if (!r)
-		r = store_scan_inodes_since(d->b->store, since, between_take_inode, d);
-	if (!r)
-		r = between_all_names(d);
+	int r = 0;
 	for (size_t i = 0; !r && i < d->ninos; i++)
 		r = between_inode(d, d->inos[i]);
-	for (size_t i = 0; turn && i < d->nout; i++)
+	if (!r && d->nastray)
+		r = between_search(d);
+	d->searched = true;
+	if (d->found.n)
+		qsort(d->found.v, d->found.n, sizeof(*d->found.v), between_by_object);
+	for (size_t i = 0; !r && i < d->nastray; i++)
+		r = between_inode(d, d->astray[i]);
+	return r;
+}
+
+static int between_rows(struct between *d)
+{
+	struct store *store = d->b.t->store;
+	if (d->a.bare) {
+		int r = store_scan_dentries(store, between_take_name, d);
+		return r ? r : store_scan_inodes(store, between_take_inode, d);
+	}
+	uint64_t since = store_newest(d->a.t->store);
+	int r = store_scan_dentries_since(store, since, between_take_name, d);
+	return r ? r : store_scan_inodes_since(store, since, between_take_inode, d);
+}
+
+static int between_run(struct between *d, ovl_change_fn fn, void *arg)
+{
+	int r = between_rows(d);
+	if (!r)
+		r = between_all_names(d);
+	if (!r)
+		r = between_inodes(d);
+	for (size_t i = 0; d->turn && i < d->nout; i++)
 		between_turn(&d->out[i]);
 	if (!r && d->nout)
 		qsort(d->out, d->nout, sizeof(*d->out), by_path);
 	for (size_t i = 0; !r && i < d->nout; i++)
-		r = fn(arg, &d->out[i].c);
+		if (!d->turn || !d->out[i].hidden)
+			r = fn(arg, &d->out[i].c);
 	return r;
+}
+
+static int between_tell(struct between *d, ovl_change_fn fn, void *arg, struct vn_err *err)
+{
+	int r = between_run(d, fn, arg);
+	between_fini(d);
+	return r < 0 ? vn_err_sys(err, r, "cannot compare") : r;
+}
+
+int ovl_diff(struct ovl_tree *t, ovl_change_fn fn, void *arg, struct vn_err *err)
+{
+	struct between d = { .a = { t, true }, .b = { t, false } };
+	return t->store ? between_tell(&d, fn, arg, err) : 0;
 }
 
 int ovl_diff_between(struct ovl_tree *from, struct ovl_tree *to, ovl_change_fn fn, void *arg, struct vn_err *err)
 {
-	struct between d = { .a = from, .b = to };
-	bool turn = false;
-	if (!from->store || !to->store)
+	bool turn = from->store && to->store && !store_has_delta(to->store, store_newest(from->store));
+	struct between d = { .a = { turn ? to : from, false }, .b = { turn ? from : to, false },
+			     .turn = turn };
+	if (!from->store || !to->store || !store_has_delta(d.b.t->store, store_newest(d.a.t->store)))
 		return vn_err_set(err, -EINVAL, "only states of one writable layer can be compared");
-	if (!store_has_delta(to->store, store_newest(from->store))) {
-		turn = true;
-		d.a = to;
-		d.b = from;
-	}
-	if (!store_has_delta(d.b->store, store_newest(d.a->store)))
-		return vn_err_set(err, -EINVAL, "only states of one writable layer can be compared");
-	int r = between_run(&d, turn, fn, arg);
-	between_fini(&d);
-	return r < 0 ? vn_err_sys(err, r, "cannot compare") : r;
+	return between_tell(&d, fn, arg, err);
 }

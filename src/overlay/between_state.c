@@ -26,8 +26,22 @@ static int between_entry(void *arg, const struct base_entry *e)
 	return 0;
 }
 
-/* What the base has at a path: its number, type and size. -ENOENT. */
-static int between_base(struct ovl_tree *t, const char *path, uint64_t *ino, struct between_object *o)
+static int state_inode(const struct between_state *s, uint64_t ino, struct store_inode *row, uint64_t *delta)
+{
+	return s->bare ? -ENOENT : store_read_inode(s->t->store, ino, row, delta);
+}
+
+static int state_name(const struct between_state *s, uint64_t parent, const char *name, uint64_t *ino)
+{
+	return s->bare ? -ENOENT : store_read_name(s->t->store, parent, name, strlen(name), ino);
+}
+
+static int state_parent(const struct between_state *s, uint64_t ino, uint64_t *parent, char **name)
+{
+	return s->bare ? -ENOENT : store_read_parent(s->t->store, ino, parent, name);
+}
+
+int between_base(struct ovl_tree *t, const char *path, uint64_t *ino, struct between_object *o)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	size_t len = strlen(name);
@@ -55,24 +69,24 @@ static int between_base(struct ovl_tree *t, const char *path, uint64_t *ino, str
 }
 
 /* The origin of an object as any state knows it: it never changes. NULL: it has none. malloc()ed. */
-static int between_origin(const struct between *d, struct ovl_tree *t, uint64_t ino, char **origin)
+static int between_origin(const struct between *d, const struct between_state *s, uint64_t ino, char **origin)
 {
 	struct store_inode row = { 0 };
-	int r = store_read_inode(t->store, ino, &row, NULL);
+	int r = state_inode(s, ino, &row, NULL);
 	if (r == -ENOENT)
-		r = store_read_inode(d->b->store, ino, &row, NULL);
+		r = state_inode(&d->b, ino, &row, NULL);
 	*origin = r ? NULL : (char *)row.origin;
 	if (r == -ENOENT && ino == VN_NODE_ROOT)
 		return (*origin = strdup("")) ? 0 : -ENOMEM;
 	return r == -ENOENT ? 0 : r;
 }
 
-int between_object(const struct between *d, struct ovl_tree *t, uint64_t ino, struct between_object *o)
+int between_object(const struct between *d, const struct between_state *s, uint64_t ino, struct between_object *o)
 {
 	vn_autofree char *origin = NULL;
 	uint64_t number;
 	*o = (struct between_object){ 0 };
-	int r = store_read_inode(t->store, ino, &o->row, &o->delta);
+	int r = state_inode(s, ino, &o->row, &o->delta);
 	if (!r) {
 		o->exists = o->has_row = true;
 		o->type = IFTODT(o->row.mode);
@@ -80,31 +94,37 @@ int between_object(const struct between *d, struct ovl_tree *t, uint64_t ino, st
 	}
 	if (r != -ENOENT)
 		return r;
-	r = between_origin(d, t, ino, &origin);
+	r = between_origin(d, s, ino, &origin);
 	if (!r && origin)
-		r = between_base(t, origin, &number, o);
+		r = between_base(s->t, origin, &number, o);
 	o->exists = !r && origin;
 	return r == -ENOENT ? 0 : r;
 }
 
-int between_name_at(const struct between *d, struct ovl_tree *t, uint64_t parent, const char *name, uint64_t *ino,
-			   struct between_object *o)
+int between_below(const struct between *d, const struct between_state *s, uint64_t parent, const char *name, char **path)
 {
 	vn_autofree char *origin = NULL;
+	int r = between_origin(d, s, parent, &origin);
+	*path = NULL;
+	if (r || !origin || asprintf(path, "%s%s%s", origin, *origin ? "/" : "", name) >= 0)
+		return r;
+	*path = NULL;
+	return -ENOMEM;
+}
+
+int between_name_at(const struct between *d, const struct between_state *s, uint64_t parent, const char *name,
+		    uint64_t *ino, struct between_object *o)
+{
 	vn_autofree char *path = NULL;
 	*o = (struct between_object){ 0 };
-	int r = store_read_name(t->store, parent, name, strlen(name), ino);
+	int r = state_name(s, parent, name, ino);
 	if (r != -ENOENT)
 		return r;
 	*ino = 0;
-	r = between_origin(d, t, parent, &origin);
-	if (r || !origin)
+	r = between_below(d, s, parent, name, &path);
+	if (r || !path)
 		return r;
-	if (asprintf(&path, "%s%s%s", origin, *origin ? "/" : "", name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	r = between_base(t, path, ino, o);
+	r = between_base(s->t, path, ino, o);
 	o->exists = !r;
 	if (r == -ENOENT)
 		*ino = 0;
@@ -112,7 +132,7 @@ int between_name_at(const struct between *d, struct ovl_tree *t, uint64_t parent
 }
 
 /* The place of an object of the base that has no dentry row; *origin becomes its directory's. -ENOENT: it is not there any more. */
-static int between_base_place(struct ovl_tree *t, uint64_t ino, char **origin, uint64_t *parent, char **name)
+static int between_base_place(const struct between_state *s, uint64_t ino, char **origin, uint64_t *parent, char **name)
 {
 	char *slash = strrchr(*origin, '/');
 	struct between_object o;
@@ -121,8 +141,8 @@ static int between_base_place(struct ovl_tree *t, uint64_t ino, char **origin, u
 	if (!*name)
 		return -ENOMEM;
 	*(slash ? slash : *origin) = '\0';
-	int r = between_base(t, *origin, parent, &o);
-	if (!r && !store_read_name(t->store, *parent, *name, strlen(*name), &now) && now != ino)
+	int r = between_base(s->t, *origin, parent, &o);
+	if (!r && !state_name(s, *parent, *name, &now) && now != ino)
 		r = -ENOENT;
 	return r;
 }
@@ -131,36 +151,41 @@ static int between_base_place(struct ovl_tree *t, uint64_t ino, char **origin, u
  * One step up. *origin: what is left of the origin of an object further down (malloc()ed), or NULL;
  * it becomes that of the directory when no row told its place.
  */
-static int between_step(const struct between *d, struct ovl_tree *t, uint64_t ino, char **origin, uint64_t *parent,
+static int between_step(const struct between *d, const struct between_state *s, uint64_t ino, char **origin, uint64_t *parent,
 			char **name)
 {
-	int r = store_read_parent(t->store, ino, parent, name);
+	int r = state_parent(s, ino, parent, name);
 	if (!r)
 		free(vn_steal_ptr(origin));
 	if (r != -ENOENT)
 		return r;
-	r = *origin ? 0 : between_origin(d, t, ino, origin);
+	r = *origin ? 0 : between_origin(d, s, ino, origin);
 	if (r)
 		return r;
-	return *origin && **origin ? between_base_place(t, ino, origin, parent, name) : -ENOENT;
+	return *origin && **origin ? between_base_place(s, ino, origin, parent, name) : -ENOENT;
 }
 
-int between_place(const struct between *d, struct ovl_tree *t, uint64_t ino, uint64_t *parent, char **name)
+int between_place(const struct between *d, const struct between_state *s, uint64_t ino, uint64_t *parent, char **name)
 {
 	vn_autofree char *origin = NULL;
-	return between_step(d, t, ino, &origin, parent, name);
+	return between_step(d, s, ino, &origin, parent, name);
 }
 
-int between_path(const struct between *d, struct ovl_tree *t, uint64_t ino, char **out)
+int between_path(const struct between *d, const struct between_state *s, uint64_t ino, char **out)
 {
-	vn_autofree char *origin = NULL;
+	return between_path_below(d, s, ino, NULL, out);
+}
+
+int between_path_below(const struct between *d, const struct between_state *s, uint64_t ino, const char *below, char **out)
+{
+	vn_autofree char *origin = below ? strdup(below) : NULL;
 	vn_autofree char *path = strdup("");
-	if (!path)
+	if (!path || (below && !origin))
 		return -ENOMEM;
 	while (ino != VN_NODE_ROOT) {
 		vn_autofree char *name = NULL;
 		char *longer;
-		int r = between_step(d, t, ino, &origin, &ino, &name);
+		int r = between_step(d, s, ino, &origin, &ino, &name);
 		if (r)
 			return r;
 		if (asprintf(&longer, "%s%s%s", name, *path ? "/" : "", path) < 0)
@@ -172,10 +197,16 @@ int between_path(const struct between *d, struct ovl_tree *t, uint64_t ino, char
 	return 0;
 }
 
-int between_name_path(const struct between *d, struct ovl_tree *t, uint64_t parent, const char *name, char **out)
+int between_name_path(const struct between *d, const struct between_state *s, uint64_t parent, const char *name, char **out)
+{
+	return between_name_path_below(d, s, parent, NULL, name, out);
+}
+
+int between_name_path_below(const struct between *d, const struct between_state *s, uint64_t parent, const char *below,
+			    const char *name, char **out)
 {
 	vn_autofree char *dir = NULL;
-	int r = between_path(d, t, parent, &dir);
+	int r = between_path_below(d, s, parent, below, &dir);
 	if (r)
 		return r;
 	return asprintf(out, "%s%s%s", dir, *dir ? "/" : "", name) < 0 ? (*out = NULL, -ENOMEM) : 0;

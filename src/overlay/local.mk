@@ -9,7 +9,8 @@ liboverlay_la_SOURCES = \
 	src/overlay/copyup.c src/overlay/copyup.h \
 	src/overlay/data.c src/overlay/data.h \
 	src/overlay/backing.c \
-	src/overlay/between.c src/overlay/between.h src/overlay/between_names.c src/overlay/between_state.c src/overlay/diff.c \
+	src/overlay/between.c src/overlay/between.h src/overlay/between_names.c src/overlay/between_restored.c src/overlay/between_search.c \
+	src/overlay/between_state.c \
 	src/overlay/deep.c src/overlay/deep.h \
 	src/overlay/deep_places.c src/overlay/deep_places.h \
 	src/overlay/deep_tell.c \

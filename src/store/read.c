@@ -100,33 +100,55 @@ static int read_parents_of(struct delta *d, uint64_t ino, struct read_list *l)
 	return rc;
 }
 
-int store_read_parent(struct store *s, uint64_t ino, uint64_t *parent, char **name)
+int store_read_names(struct store *s, uint64_t ino, store_name_fn fn, void *arg)
 {
 	struct read_list l = { .n = 0 };
-	int rc = -ENOENT;
+	int rc = 0;
 
-	for (size_t i = 0; rc == -ENOENT && i < s->norder; i++) {
+	for (size_t i = 0; !rc && i < s->norder; i++) {
 		l.n = l.len = 0;
 		rc = read_parents_of(&s->order[i], ino, &l);
 		for (size_t k = 0; !rc && k < l.n; k++) {
-			rc = read_name_newer(s, i, l.items[k].a, l.bytes + l.items[k].name, l.items[k].name_len);
-			if (rc > 0) {
+			const char *name = l.bytes + l.items[k].name;
+
+			rc = read_name_newer(s, i, l.items[k].a, name, l.items[k].name_len);
+			if (rc > 0)
 				rc = 0; /* taken away or replaced since */
-				continue;
-			}
-			if (!rc) {
-				*parent = l.items[k].a;
-				if (name)
-					rc = (*name = strdup(l.bytes + l.items[k].name)) ? 0 : -ENOMEM;
-				goto out;
-			}
+			else if (!rc)
+				rc = fn(arg, l.items[k].a, name);
 		}
-		if (!rc)
-			rc = -ENOENT;
 	}
-out:
 	read_list_fini(&l);
 	return rc;
+}
+
+struct read_parent {
+	uint64_t parent;
+	char *name;
+};
+
+static int read_first_name(void *arg, uint64_t parent, const char *name)
+{
+	struct read_parent *p = arg;
+
+	p->parent = parent;
+	p->name = strdup(name);
+	return p->name ? 1 : -ENOMEM;
+}
+
+int store_read_parent(struct store *s, uint64_t ino, uint64_t *parent, char **name)
+{
+	struct read_parent p;
+	int rc = store_read_names(s, ino, read_first_name, &p);
+
+	if (rc <= 0)
+		return rc ? rc : -ENOENT;
+	*parent = p.parent;
+	if (name)
+		*name = p.name;
+	else
+		free(p.name);
+	return 0;
 }
 
 /* ---- xattrs, symlinks, extents ---- */

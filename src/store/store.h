@@ -252,6 +252,9 @@ int store_read_dir(struct store *s, uint64_t parent, store_dentry_fn fn, void *a
 int store_read_name(struct store *s, uint64_t parent, const char *name, size_t len, uint64_t *ino);
 /* Some name of ino: its parent, for directories the only one. -ENOENT. *name is malloc()ed (may be NULL). */
 int store_read_parent(struct store *s, uint64_t ino, uint64_t *parent, char **name);
+/* Every name of ino that a row tells, some twice. fn returns non-zero to stop, and that is returned. */
+typedef int (*store_name_fn)(void *arg, uint64_t parent, const char *name);
+int store_read_names(struct store *s, uint64_t ino, store_name_fn fn, void *arg);
 /* Xattrs of the newest delta whose inode row has STORE_XATTR_OWN; -ENOENT when none has (they are the base's). */
 typedef int (*store_xattr_fn)(void *arg, const char *name, const void *value, size_t size);
 int store_read_xattrs(struct store *s, uint64_t ino, store_xattr_fn fn, void *arg);

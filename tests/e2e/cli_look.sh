@@ -32,7 +32,7 @@ M dir/both2
 M dir/edit
 m dir/meta
 D dir/rm
-D gone
+D gone/
 R dir/mv -> moved
 A new/
 A new/file

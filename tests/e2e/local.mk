@@ -40,6 +40,7 @@ quick_e2e_tests += \
 concurrent_tests += tests/e2e/read_ahead.sh
 test_data += tests/e2e/debian_cache
 e2e_tests += \
+	tests/e2e/diff_histories.sh \
 	tests/e2e/snapshot_diff.sh \
 	tests/e2e/snapshot_kill.sh \
 	tests/e2e/snapshot_pages.sh \
@@ -48,3 +49,4 @@ e2e_tests += \
 quick_e2e_tests += tests/e2e/snapshot_diff.sh
 e2e_tests += tests/e2e/check_deep.sh
 quick_e2e_tests += tests/e2e/check_deep.sh
+test_data += tests/e2e/diff_histories.py

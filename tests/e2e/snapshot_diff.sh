@@ -95,4 +95,42 @@ mv mnt/renamed mnt/again; mv mnt/keep mnt/kept; rm mnt/own/came mnt/came mnt/gon
 is "$(d over)" $'R rename -> again\nM again\nR chmod -> chmod2\nm chmod2\nM edit\nA edit2\nD gone\nR keep -> kept\nA own/' \
 	'content that was changed before a snapshot has changed'
 unmnt mnt
+
+# Names: links that move, lower files with several names, what takes a name, what moved out of what was removed.
+for f in far first into; do mkdir low/$f; done
+for f in one two three four five six; do echo $f >low/$f; done
+ln low/five low/far/five; echo v >low/first/v; echo w >low/into/w; echo sub >low/dir/sub/too
+mnt mnt -o lowerdir=low,upperdir=names
+"$VENEER" snapshot names zero >/dev/null
+ln mnt/one mnt/one2; mv mnt/one mnt/one3
+ln mnt/two mnt/two2; mv -T mnt/two2 mnt/three
+echo more >>mnt/five; rm mnt/five
+ln mnt/four mnt/four2; rm mnt/four
+mv mnt/first mnt/into/; rm mnt/into/first/v
+mv mnt/dir/sub/in mnt/six; rm -r mnt/dir
+ln mnt/keep mnt/keep2; echo more >>mnt/keep
+"$VENEER" snapshot names last >/dev/null
+want='D dir/
+M far/five
+D five
+R first/ -> into/first/
+D first/v
+R four -> four2
+M keep
+A keep2
+R one -> ONE
+A OTHER
+R dir/sub/in -> six
+M three'
+# Which of the two new names is the old one's is not said.
+n() { d names "$@" | sed -E 's/^(R one -> |A )one[23]$/\1ONE/; s/^A ONE$/A OTHER/' | sort; }
+is "$(n)" "$(sort <<<"$want")" 'names since the lowers'
+is "$(n zero)" "$(sort <<<"$want")" 'names between two snapshots'
+is "$(d names last zero | grep -v one)" $'A dir/\nA dir/sub/\nR six -> dir/sub/in\nA dir/sub/too\nM far/five\nR into/first/ -> first/\nA first/v
+A five\nR four2 -> four\nM keep\nD keep2\nA six\nM three' 'and back: with what is in a directory that is there again'
+mv mnt/into mnt/onto; echo more >>mnt/onto/w; mkdir mnt/onto/made; echo m >mnt/onto/made/m
+is "$(d names last)" $'R into/ -> onto/\nA onto/made/\nA onto/made/m\nM onto/w' 'in a moved directory'
+"$VENEER" snapshot names moved >/dev/null
+is "$(d names moved last)" $'R onto/ -> into/\nM into/w\nD onto/made/' 'back: where it was, removed with its directory'
+unmnt mnt
 finish
