@@ -59,7 +59,8 @@ tests_overlay_tree_identity_LDADD = $(test_libs) $(overlay_libs)
 tests_overlay_tree_merge_SOURCES = tests/overlay/tree_merge.c $(engine_sources)
 tests_overlay_tree_merge_LDADD = $(test_libs) $(overlay_libs)
 
-tests_overlay_tree_model_SOURCES = tests/overlay/tree_model.c $(engine_sources)
+tests_overlay_tree_model_SOURCES = tests/overlay/tree_model.c tests/overlay/tree_state.c tests/overlay/tree_state.h \
+	tests/overlay/lean.c tests/overlay/lean.h $(engine_sources)
 tests_overlay_tree_model_LDADD = $(test_libs) $(overlay_libs)
 
 tests_overlay_tree_names_SOURCES = tests/overlay/tree_names.c $(engine_sources)

@@ -4,9 +4,7 @@
  * among them, against a plain model of the tree: after each step the head and every
  * snapshot hold what the model says, and in the end nothing that none of them needs.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,29 +14,16 @@
 #include "../check_main.h"
 #include "base/err.h"
 #include "engine.h"
+#include "lean.h"
 #include "store/fault.h"
 #include "store/store.h"
+#include "tree_state.h"
 
-#define NAMES 5
-#define OBJECTS 64
 #define BLOCK 32768
-#define BLOCKS 12
 #define HANDLES 6
 #define SNAPSHOTS 6
 #define WORLDS 3
 #define EXCHANGE 2
-
-enum kind { NOTHING, FILE_, DIR_, LINK_ };
-
-struct object {
-	uint8_t kind, nlink, blocks, block[BLOCKS], xattr, target;
-	bool lower; /* a file with more names than show may count them all */
-	int parent, child[NAMES]; /* 0: none; 0 is the root */
-};
-
-struct state {
-	struct object o[OBJECTS];
-};
 
 struct handle {
 	uint64_t node; /* 0: unused */
@@ -80,77 +65,6 @@ static uint64_t rnd(struct model *m, uint64_t below)
 }
 
 #define SAY(m, ...) ((m)->trace ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
-
-/* ---- the model's tree ---- */
-
-static char *path_of(const struct state *s, int dir, int name)
-{
-	static char paths[4][512];
-	static int turn;
-	char *at = paths[turn++ & 3] + 511;
-
-	*at = '\0';
-	*--at = (char)('a' + name);
-	while (dir) {
-		int up = s->o[dir].parent;
-
-		for (int i = 0; i < NAMES; i++) {
-			if (s->o[up].child[i] == dir) {
-				*--at = '/';
-				*--at = (char)('a' + i);
-				break;
-			}
-		}
-		dir = up;
-	}
-	return at;
-}
-
-static int new_object(struct state *s, enum kind kind)
-{
-	for (int i = 1; i < OBJECTS; i++) {
-		if (!s->o[i].kind) {
-			s->o[i] = (struct object){ .kind = kind };
-			return i;
-		}
-	}
-	return 0;
-}
-
-static void put_name(struct state *s, int dir, int name, int o)
-{
-	s->o[dir].child[name] = o;
-	s->o[o].nlink++;
-	if (s->o[o].kind == DIR_)
-		s->o[o].parent = dir;
-}
-
-static void drop_name(struct state *s, int dir, int name)
-{
-	int o = s->o[dir].child[name];
-
-	s->o[dir].child[name] = 0;
-	if (!--s->o[o].nlink)
-		s->o[o].kind = NOTHING;
-}
-
-static bool empty(const struct object *o)
-{
-	for (int i = 0; i < NAMES; i++) {
-		if (o->child[i])
-			return false;
-	}
-	return true;
-}
-
-static bool above(const struct state *s, int a, int d)
-{
-	for (; d; d = s->o[d].parent) {
-		if (d == a)
-			return true;
-	}
-	return !a;
-}
 
 static int random_dir(struct model *m)
 {
@@ -268,95 +182,6 @@ static void snapshots_are(struct model *m)
 	}
 }
 
-/* ---- what no state needs ---- */
-
-static bool row_names(sqlite3 *db, unsigned long number)
-{
-	sqlite3_stmt *st;
-	bool found;
-
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT 1 FROM inode WHERE data = ?1", -1, &st, NULL), SQLITE_OK);
-	sqlite3_bind_int64(st, 1, (sqlite3_int64)number);
-	found = sqlite3_step(st) == SQLITE_ROW;
-	sqlite3_finalize(st);
-	return found;
-}
-
-static int data_dir(sqlite3 *db, const char *path)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-	int strays = 0;
-
-	while (d && (e = readdir(d))) {
-		unsigned long number = strtoul(e->d_name, NULL, 10);
-
-		if (*e->d_name != '.' && !row_names(db, number)) {
-			fprintf(stderr, "# stray %s/%s\n", path, e->d_name);
-			strays++;
-		}
-	}
-	if (d)
-		closedir(d);
-	return strays;
-}
-
-/* Every data file of a delta has a row. known: the numbers whose rows may be there, or NULL. */
-static void delta_is_lean(const char *dir, const uint64_t *known)
-{
-	char path[1024], sub[1400];
-	sqlite3_stmt *st;
-	struct dirent *e;
-	int bad = 0;
-	sqlite3 *db;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/index.db", dir);
-	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	snprintf(path, sizeof(path), "%s/data", dir);
-	d = opendir(path);
-	while (d && (e = readdir(d))) {
-		snprintf(sub, sizeof(sub), "%s/%s", path, e->d_name);
-		bad += *e->d_name != '.' ? data_dir(db, sub) : 0;
-	}
-	if (d)
-		closedir(d);
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT ino FROM inode WHERE flags & 64 = 0 AND ino <> 1", -1, &st,
-					    NULL), SQLITE_OK);
-	while (known && sqlite3_step(st) == SQLITE_ROW) {
-		uint64_t ino = (uint64_t)sqlite3_column_int64(st, 0);
-		int i = 0;
-
-		while (i < OBJECTS && known[i] != ino)
-			i++;
-		if (i == OBJECTS) {
-			fprintf(stderr, "# %s: a row of %lx is left\n", dir, (unsigned long)ino);
-			bad++;
-		}
-	}
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	ck_assert_int_eq(bad, 0);
-}
-
-static void upper_is_lean(const char *upper, const uint64_t *known)
-{
-	char path[1024], dir[1400];
-	struct dirent *e;
-	DIR *d;
-
-	delta_is_lean(upper, known);
-	snprintf(path, sizeof(path), "%s/deltas", upper);
-	d = opendir(path);
-	while (d && (e = readdir(d))) {
-		snprintf(dir, sizeof(dir), "%s/%s", path, e->d_name);
-		if (*e->d_name != '.')
-			delta_is_lean(dir, known);
-	}
-	if (d)
-		closedir(d);
-}
-
 /* ---- operations on names ---- */
 
 static uint64_t write_block(struct model *m, uint64_t node, struct object *o)
@@ -427,8 +252,8 @@ static void op_tmpfile(struct model *m, int dir, int name)
 	struct engine *e = &m->e;
 	struct vn_entry t, entry;
 	uint64_t node = 0, parent;
-	int o = new_object(m->s, FILE_);
-	char *path = path_of(m->s, dir, name), up[512] = "";
+	int o = state_new(m->s, FILE_);
+	char *path = state_path(m->s, dir, name), up[512] = "";
 
 	if (!o)
 		return;
@@ -443,7 +268,7 @@ static void op_tmpfile(struct model *m, int dir, int name)
 		SAY(m, "tmpfile %s\n", path);
 		ck_assert_int_eq(e->fs->ops->link(e->fs, &e->ctx, node, parent, path + strlen(path) - 1, &entry), 0);
 		forget(m, entry.node);
-		put_name(m->s, dir, name, o);
+		state_put(m->s, dir, name, o);
 		forget(m, node);
 	} else {
 		for (int i = 0; i < HANDLES && node; i++) {
@@ -464,19 +289,19 @@ static void op_tmpfile(struct model *m, int dir, int name)
 static void op_link(struct model *m, int dir, int name)
 {
 	int from = random_dir(m), k = (int)rnd(m, NAMES), o = m->s->o[from].child[k];
-	char *path = path_of(m->s, dir, name);
+	char *path = state_path(m->s, dir, name);
 
 	if (!o || m->s->o[o].kind != FILE_)
 		return;
-	SAY(m, "link %s %s\n", path_of(m->s, from, k), path);
-	ck_assert_int_eq(e_link(&m->e, path_of(m->s, from, k), path), 0);
-	put_name(m->s, dir, name, o);
+	SAY(m, "link %s %s\n", state_path(m->s, from, k), path);
+	ck_assert_int_eq(e_link(&m->e, state_path(m->s, from, k), path), 0);
+	state_put(m->s, dir, name, o);
 }
 
 static void op_make(struct model *m, int dir, int name)
 {
 	enum kind kind = rnd(m, 3) ? rnd(m, 2) ? DIR_ : FILE_ : LINK_;
-	char *path = path_of(m->s, dir, name), target[2] = { (char)('A' + rnd(m, 26)) };
+	char *path = state_path(m->s, dir, name), target[2] = { (char)('A' + rnd(m, 26)) };
 	int o;
 
 	if (!rnd(m, 4)) {
@@ -487,7 +312,7 @@ static void op_make(struct model *m, int dir, int name)
 		op_link(m, dir, name);
 		return;
 	}
-	o = strlen(path) > 15 ? 0 : new_object(m->s, kind);
+	o = strlen(path) > 15 ? 0 : state_new(m->s, kind);
 	if (!o)
 		return;
 	SAY(m, "make %s, kind %d\n", path, kind);
@@ -498,7 +323,7 @@ static void op_make(struct model *m, int dir, int name)
 	else
 		ck_assert_int_eq(e_symlink(&m->e, target, path), 0);
 	m->s->o[o].target = (uint8_t)target[0];
-	put_name(m->s, dir, name, o);
+	state_put(m->s, dir, name, o);
 	if (kind == FILE_ && rnd(m, 3)) {
 		uint64_t node;
 
@@ -514,28 +339,28 @@ static void op_remove(struct model *m, int dir, int name)
 
 	if (!o)
 		return;
-	strcpy(path, path_of(m->s, dir, name));
+	strcpy(path, state_path(m->s, dir, name));
 	if (m->s->o[o].kind == DIR_) {
-		if (!empty(&m->s->o[o]))
+		if (!state_empty(&m->s->o[o]))
 			ck_assert_int_eq(e_rmdir(&m->e, path), -ENOTEMPTY);
 		for (int i = 0; i < NAMES; i++)
 			op_remove(m, o, i);
 		SAY(m, "rmdir %s\n", path);
 		ck_assert_int_eq(e_rmdir(&m->e, path), 0);
-		drop_name(m->s, dir, name);
+		state_drop(m->s, dir, name);
 		return;
 	}
 	if (m->s->o[o].kind == FILE_ && m->s->o[o].nlink == 1 && !rnd(m, 2))
 		hold(m, path, &m->s->o[o]);
 	SAY(m, "unlink %s\n", path);
 	ck_assert_int_eq(e_unlink(&m->e, path), 0);
-	drop_name(m->s, dir, name);
+	state_drop(m->s, dir, name);
 }
 
 static void op_change(struct model *m, int dir, int name)
 {
 	int o = m->s->o[dir].child[name];
-	char *path = path_of(m->s, dir, name), value[2] = { (char)('a' + rnd(m, 26)) };
+	char *path = state_path(m->s, dir, name), value[2] = { (char)('a' + rnd(m, 26)) };
 	uint64_t node;
 
 	if (m->s->o[o].kind == LINK_)
@@ -573,13 +398,13 @@ static void op_rename(struct model *m, int dir, int name)
 	int to_dir = random_dir(m), to_name = (int)rnd(m, NAMES);
 	int a = s->o[dir].child[name], b = s->o[to_dir].child[to_name];
 	bool exchange = b && rnd(m, 2), dirs = s->o[a].kind == DIR_;
-	char *from = path_of(s, dir, name), *to = path_of(s, to_dir, to_name);
+	char *from = state_path(s, dir, name), *to = state_path(s, to_dir, to_name);
 
-	if (a == b || (dirs && above(s, a, to_dir)) || (b && s->o[b].kind == DIR_ && above(s, b, dir)))
+	if (a == b || (dirs && state_above(s, a, to_dir)) || (b && s->o[b].kind == DIR_ && state_above(s, b, dir)))
 		return;
 	if (strlen(to) > 15 || (exchange && strlen(from) > 15))
 		return;
-	if (b && !exchange && (dirs != (s->o[b].kind == DIR_) || !empty(&s->o[b])))
+	if (b && !exchange && (dirs != (s->o[b].kind == DIR_) || !state_empty(&s->o[b])))
 		return;
 	SAY(m, "%s %s %s\n", exchange ? "exchange" : "rename", from, to);
 	if (b && !exchange && s->o[b].kind == FILE_ && s->o[b].nlink == 1 && !rnd(m, 2))
@@ -590,10 +415,10 @@ static void op_rename(struct model *m, int dir, int name)
 		return;
 	}
 	if (b)
-		drop_name(s, to_dir, to_name);
+		state_drop(s, to_dir, to_name);
 	s->o[dir].child[name] = 0;
 	s->o[a].nlink--;
-	put_name(s, to_dir, to_name, a);
+	state_put(s, to_dir, to_name, a);
 }
 
 static void op_handle(struct model *m)
@@ -766,7 +591,7 @@ static void world_close(struct model *m)
 	handles_drop(m, true);
 	engine_close(&m->e);
 	snapshots_are(m);
-	upper_is_lean(m->w->upper, NULL);
+	lean_upper(m->w->upper, NULL, OBJECTS);
 }
 
 static void world_open(struct model *m, int at)
@@ -816,12 +641,12 @@ static int lower(struct model *m, int dir, int name, enum kind kind, int layer)
 {
 	static char text[BLOCK * BLOCKS + 1];
 	struct state *s = m->s;
-	int o = new_object(s, kind), n = rnd(m, 2) ? BLOCKS : (int)rnd(m, 3);
+	int o = state_new(s, kind), n = rnd(m, 2) ? BLOCKS : (int)rnd(m, 3);
 	char *path;
 
-	put_name(s, dir, name, o);
+	state_put(s, dir, name, o);
 	s->o[o].lower = true;
-	path = path_of(s, dir, name);
+	path = state_path(s, dir, name);
 	if (kind == DIR_) {
 		lower_dir(&m->e, (size_t)layer, path);
 	} else {
@@ -847,9 +672,9 @@ static void lowers(struct model *m)
 	lower(m, c, 0, FILE_, 1);
 	c = lower(m, 0, 2, FILE_, 1);
 	lower_link(&m->e, 1, "e", "c");
-	put_name(m->s, 0, 4, c);
+	state_put(m->s, 0, 4, c);
 	lower_link(&m->e, 1, "a/c", "c");
-	put_name(m->s, a, 2, c);
+	state_put(m->s, a, 2, c);
 	b = lower(m, 0, 1, DIR_, 1);
 	lower(m, b, 0, FILE_, 1);
 	lower_dir(&m->e, 0, "b");
@@ -899,7 +724,7 @@ static void nothing_is_left(struct model *m)
 	}
 	tree_is(m);
 	engine_close(&m->e);
-	upper_is_lean(m->w->upper, m->ino);
+	lean_upper(m->w->upper, m->ino, OBJECTS);
 }
 
 static void run(uint64_t seed, int steps, bool faults)
