@@ -349,11 +349,6 @@ static bool ahead_stop(struct ahead *a)
 	(void)held;
 	atomic_store(&a->stopping, true);
 	pthread_cond_broadcast(&a->work);
-	while (a->count) {
-		dir_put_locked(a->queue[a->first].dir);
-		a->first = (a->first + 1) % AHEAD_QUEUE;
-		a->count--;
-	}
 	while (a->nended < a->nthreads && vn_mono_ns() < until)
 		vn_cond_wait_until(&a->ended, &a->lock, until);
 	return a->nended == a->nthreads;
@@ -367,6 +362,11 @@ bool ahead_free(struct ahead *a)
 		return false;
 	for (unsigned i = 0; i < a->nthreads; i++)
 		pthread_join(a->threads[i], NULL);
+	while (a->count) { /* only now: a thread that was reading may have added to it */
+		dir_put_locked(a->queue[a->first].dir);
+		a->first = (a->first + 1) % AHEAD_QUEUE;
+		a->count--;
+	}
 	pthread_cond_destroy(&a->ended);
 	pthread_cond_destroy(&a->work);
 	pthread_mutex_destroy(&a->lock);

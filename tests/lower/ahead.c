@@ -286,6 +286,32 @@ START_TEST(the_queue_is_bounded_and_what_waits_is_dropped_at_the_end)
 }
 END_TEST
 
+/* For the sanitizer of leaks: what a thread finds in a directory just when it is to end is in the queue then. */
+START_TEST(what_is_found_at_the_very_end_is_dropped_too)
+{
+	struct layer l;
+	char name[32];
+
+	for (int i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "0/d/%d/%d/f", i / 20, i % 20);
+		fx_file(name, "");
+	}
+	l = layer_of("0");
+	for (int i = 0; i < 200; i++) {
+		struct ahead *a = ahead_over(&l);
+		struct ahead_stats s;
+
+		heat(a);
+		ask(a, "d", 1, 1, 1000);
+		do
+			ahead_stats(a, &s);
+		while (s.parts < 1 + (uint64_t)i % 40);
+		ck_assert(ends(a));
+	}
+	layer_close(&l);
+}
+END_TEST
+
 static void *asker_main(void *arg)
 {
 	for (uint64_t i = 1; i < 300; i++) {
@@ -373,5 +399,6 @@ END_TEST
 VN_CHECK_MAIN("lower/ahead", nothing_is_useful_until_a_request_has_slept, every_part_is_read_once,
 	      directories_below_are_read_on_credit_and_not_too_deep, credit_ends,
 	      bytes_are_wanted_of_small_files_only, bytes_are_wanted_of_so_many_files_at_a_time, layers_in_memory_cool_it,
-	      the_queue_is_bounded_and_what_waits_is_dropped_at_the_end, many_ask_at_once,
+	      the_queue_is_bounded_and_what_waits_is_dropped_at_the_end,
+	      what_is_found_at_the_very_end_is_dropped_too, many_ask_at_once,
 	      a_thread_is_not_bound_to_the_cpu_of_who_asked)
