@@ -89,17 +89,7 @@ static int dead_hidden(struct dead *d, size_t at, uint64_t parent, const char *n
 	sqlite3_reset(d->name);
 	if (rc != SQLITE_DONE)
 		return rc == SQLITE_ROW ? 1 : -EIO;
-	rc = 0;
-	for (size_t i = (size_t)(d->m->old - s->order) + 1; !rc && i < at; i++) {
-		struct read r;
-
-		rc = read_begin(&r, &s->order[i], READER_NAME, parent);
-		if (rc)
-			return rc;
-		rc = read_step_name(&r, name, len);
-		read_end(&r);
-	}
-	return rc;
+	return read_name_between(s, (size_t)(d->m->old - s->order) + 1, at, parent, name, len);
 }
 
 /* The directories in which the delta at `at` names the inode, as far as that shows. */

@@ -45,12 +45,11 @@ int store_read_inode_at(struct store *s, uint64_t delta, uint64_t ino, struct st
 
 /* ---- parents ---- */
 
-/* Does a delta newer than `upto` say anything of this name? */
-int read_name_newer(struct store *s, size_t upto, uint64_t parent, const char *name, size_t len)
+int read_name_between(struct store *s, size_t from, size_t upto, uint64_t parent, const char *name, size_t len)
 {
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < upto; i++) {
+	for (size_t i = from; !rc && i < upto; i++) {
 		struct read r;
 
 		rc = read_begin(&r, &s->order[i], READER_NAME, parent);
@@ -111,7 +110,7 @@ int store_read_names(struct store *s, uint64_t ino, store_name_fn fn, void *arg)
 		for (size_t k = 0; !rc && k < l.n; k++) {
 			const char *name = l.bytes + l.items[k].name;
 
-			rc = read_name_newer(s, i, l.items[k].a, name, l.items[k].name_len);
+			rc = read_name_between(s, 0, i, l.items[k].a, name, l.items[k].name_len);
 			if (rc > 0)
 				rc = 0; /* taken away or replaced since */
 			else if (!rc)

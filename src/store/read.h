@@ -26,8 +26,8 @@ void read_end(struct read *r);
 char *read_copy(sqlite3_stmt *st, int column, size_t *len);
 /* The columns of an inode; row->origin is malloc()ed. */
 int read_row(sqlite3_stmt *st, struct store_inode *row);
-/* Does a delta newer than the one at `upto` in the order say anything of this name? 1: yes. */
-int read_name_newer(struct store *s, size_t upto, uint64_t parent, const char *name, size_t len);
+/* Does a delta at `from` or behind it in the order, and newer than the one at `upto`, say anything of this name? 1: yes. */
+int read_name_between(struct store *s, size_t from, size_t upto, uint64_t parent, const char *name, size_t len);
 
 static inline bool read_is_head(const struct store *s, size_t i)
 {

@@ -103,7 +103,7 @@ static int read_scan_dentry(struct store *s, size_t i, sqlite3_stmt *st, store_s
 	uint64_t parent = (uint64_t)sqlite3_column_int64(st, 0);
 	const char *name = sqlite3_column_blob(st, 1);
 	size_t len = (size_t)sqlite3_column_bytes(st, 1);
-	int rc = read_name_newer(s, i, parent, name, len);
+	int rc = read_name_between(s, 0, i, parent, name, len);
 
 	if (rc)
 		return rc > 0 ? 0 : rc;
